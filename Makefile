@@ -1,0 +1,48 @@
+# kafkasync: `make` shows what there is. Needs Go, gcc (librdkafka is linked with
+# cgo), a JDK with Maven for the servers of the tests; the rest installs itself.
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+CACHE       := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kafkasync
+# The exact version: another one knows other rules, and `make lint` would depend on the machine.
+LINT        := $(CACHE)/bin/golangci-lint-v2.12.2/golangci-lint
+T           ?= 30s
+export CGO_ENABLED := 1
+.DEFAULT_GOAL := help
+.PHONY: help all build demo test short lint fmt bench servers fuzz
+
+help: ## What there is
+	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile | expand -t 18
+
+all: test build ## Everything a change has to pass, and the binary
+
+build: ## bin/kafkasync
+	go build -trimpath -o bin/kafkasync ./cmd/kafkasync
+
+demo: build ## The whole system on this machine, in under a minute
+	bin/kafkasync demo
+
+test: lint ## Lint, vet, build and every test, against real servers that it starts itself
+	go vet ./... && go build ./...
+	go test -race -shuffle=on -p 2 -timeout 30m ./...
+
+short: ## The unit tests only: no servers, seconds
+	go test -short -shuffle=on ./...
+
+lint: $(LINT) ## golangci-lint, with the import rules
+	$(LINT) run ./...
+
+fmt: $(LINT) ## Formats the code and fixes what can be fixed by itself
+	$(LINT) run --fix ./...
+
+bench: ## The comparison benchmarks; results in bench/out
+	go run ./bench
+
+servers: ## Real Postgres and Kafka on this machine, to play with, until Ctrl-C
+	go run ./internal/devstack/servers
+
+fuzz: ## Every fuzz target in turn, T=30s each
+	@grep -rno --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sed -E 's|/[^/]*:[0-9]+:func | |' | while read -r dir name; do \
+		echo "$$dir $$name"; go test "$$dir" -run '^$$' -fuzz "^$$name$$" -fuzztime $(T) </dev/null; done
+
+$(LINT):
+	GOBIN=$(@D) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.2
