@@ -1,0 +1,185 @@
+package pipeline
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/kafkasync/kafkasync"
+	"github.com/kafkasync/kafkasync/source"
+)
+
+// State says what a pipeline is doing.
+type State string
+
+// The states of a pipeline.
+const (
+	Streaming State = "streaming" // reading the log, also while nothing changes
+	Starting  State = "starting"  // preparing the server, opening the log
+	Waiting   State = "waiting"   // between two runs; Snapshot.Error says why
+	Stopped   State = "stopped"   // a person decides; Snapshot.Error says what
+)
+
+// TableOp is what changes are counted by.
+type TableOp struct {
+	Table string
+	Op    kafkasync.Op
+}
+
+// Snapshot is what a pipeline knows about itself at one moment. It shares no
+// memory with the pipeline.
+type Snapshot struct {
+	Name  string
+	State State
+	Epoch uint64 // of the lease that it runs under, or last ran under
+	// Position is the newest one that was committed.
+	Position source.Position
+	// LagBytes is about how much log is known not to be published: what is
+	// read and not published, and what the server has behind it.
+	LagBytes int64
+	// LagSeconds is the age of the commit of the oldest change that is read and
+	// not published; if there is none but the server is known to have more, the
+	// age of the newest published commit; else 0. What an interrupted run had
+	// read counts until the next run reads again, so an outage shows.
+	LagSeconds float64
+	Error      string // what ended the last run; "" while all is well
+	Tables     []string
+	Changes    map[TableOp]uint64 // published changes, since the process started
+	Published  map[string]uint64  // published messages by topic, since the process started
+	Restarts   map[string]uint64  // by cause, since the process started
+	// PublishSeconds has one observation for each batch, CommitToPublishSeconds one for each change.
+	PublishSeconds, CommitToPublishSeconds Histogram
+}
+
+// Status collects what a Snapshot shows. It is updated once for each batch,
+// never for each row. Its methods may be called from any goroutine. Counters
+// grow as long as the Status lives; they are not reset by a new run.
+type Status struct {
+	mu        sync.Mutex
+	name      string
+	state     State
+	err       string
+	epoch     uint64
+	position  source.Position
+	tables    []string
+	changes   map[TableOp]uint64
+	published map[string]uint64
+	restarts  map[string]uint64
+	publish   Histogram
+	age       Histogram // from commit to publish
+	lag       lag
+}
+
+// NewStatus returns the status of a pipeline that has not run yet.
+func NewStatus(name string) *Status {
+	return &Status{
+		name:      name,
+		state:     Starting,
+		changes:   make(map[TableOp]uint64),
+		published: make(map[string]uint64),
+		restarts:  make(map[string]uint64),
+		publish:   newHistogram(),
+		age:       newHistogram(),
+	}
+}
+
+// SetState shows what the pipeline does from now on, and why; nil clears the
+// error. A run shows Starting, Streaming and, when it ends, Waiting; only its
+// caller knows when it is Stopped.
+func (s *Status) SetState(state State, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state, s.err = state, ""
+	if err != nil {
+		s.err = err.Error()
+	}
+}
+
+// SetTables shows the tables that the pipeline covers.
+func (s *Status) SetTables(tables []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tables = slices.Clone(tables)
+}
+
+// Restarted counts a run that is to be followed by another one. The cause is a
+// label of a metric: one of a few words, never an error's text.
+func (s *Status) Restarted(cause string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.restarts[cause]++
+}
+
+// Snapshot returns what is known at the time now.
+func (s *Status) Snapshot(now time.Time) Snapshot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return Snapshot{
+		Name:                   s.name,
+		State:                  s.state,
+		Epoch:                  s.epoch,
+		Position:               s.position,
+		LagBytes:               s.lag.bytes(),
+		LagSeconds:             s.lag.seconds(now),
+		Error:                  s.err,
+		Tables:                 slices.Clone(s.tables),
+		Changes:                maps.Clone(s.changes),
+		Published:              maps.Clone(s.published),
+		Restarts:               maps.Clone(s.restarts),
+		PublishSeconds:         s.publish.clone(),
+		CommitToPublishSeconds: s.age.clone(),
+	}
+}
+
+// begin shows a new run.
+func (s *Status) begin(epoch uint64, at source.Position) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.epoch, s.position = epoch, at
+	s.lag.begin()
+}
+
+// committed shows a checkpoint.
+func (s *Status) committed(p source.Position) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.position = p
+}
+
+// reading shows a batch that was read.
+func (s *Status) reading(b *source.Batch) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lag.read(b)
+}
+
+// publishedBatch shows the oldest batch read and not yet shown as published:
+// its changes, what became of them, and how long that took until now.
+func (s *Status) publishedBatch(b *source.Batch, msgs []kafkasync.Message, took time.Duration, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lag.published(b)
+	if len(msgs) > 0 {
+		s.publish.observe(took.Seconds(), 1)
+	}
+	// Neighbours are mostly of one table, one operation and one transaction:
+	// counting them by the run keeps maps and buckets out of the row's path.
+	for from, to := 0, 0; from < len(b.Changes); from = to {
+		first := &b.Changes[from]
+		for to = from; to < len(b.Changes) && sameKind(first, &b.Changes[to]); to++ {
+		}
+		n := uint64(to - from)
+		s.changes[TableOp{first.Table.Name, first.Op}] += n
+		s.age.observe(max(0, now.Sub(first.Committed).Seconds()), n)
+	}
+	for from, to := 0, 0; from < len(msgs); from = to {
+		for to = from; to < len(msgs) && msgs[to].Topic == msgs[from].Topic; to++ {
+		}
+		s.published[msgs[from].Topic] += uint64(to - from)
+	}
+}
+
+func sameKind(a, b *source.Change) bool {
+	return a.Table == b.Table && a.Op == b.Op && a.Committed.Equal(b.Committed)
+}
