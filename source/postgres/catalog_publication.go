@@ -1,0 +1,120 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// publication is what the server sends: whose changes, and which of them.
+type publication struct {
+	Name                             string
+	Owner                            string
+	Owned                            bool // the current role may do what its owner may
+	Insert, Update, Delete, Truncate bool
+	ViaRoot                          bool // changes of partitions carry the root's name
+	AllTables                        bool
+	Generated                        bool // stored generated columns are sent (from 18 on)
+	Schemas                          []string
+	Members                          []member
+}
+
+// member is a table that was added to a publication by its name.
+type member struct {
+	OID     uint32 // of the membership: another one after the table was dropped from it and added again
+	Table   uint32
+	Name    string   // schema.table
+	Columns []string // nil: all
+	Filter  string   // "": all rows
+}
+
+// member returns the membership of a table, or nil.
+func (p *publication) member(oid uint32) *member {
+	for i := range p.Members {
+		if p.Members[i].Table == oid {
+			return &p.Members[i]
+		}
+	}
+	return nil
+}
+
+// covers reports whether changes of the table are sent, whichever way it came in.
+func (p *publication) covers(t *table) bool {
+	return p.AllTables || slices.Contains(p.Schemas, t.Schema) || p.member(t.OID) != nil
+}
+
+// serverVersion returns the version as the server counts it, 150014 for 15.14.
+func serverVersion(ctx context.Context, conn *pgx.Conn) (int, error) {
+	var n int
+	err := conn.QueryRow(ctx, "SELECT current_setting('server_version_num')::int").Scan(&n)
+	return n, classify(err, "asking for the version")
+}
+
+// Columns that later versions added are read by name from the row as JSON.
+const publicationSQL = `SELECT p.oid, p.pubname, pg_get_userbyid(p.pubowner), pg_has_role(p.pubowner, 'USAGE'),
+		p.pubinsert, p.pubupdate, p.pubdelete, p.pubtruncate, p.pubviaroot, p.puballtables,
+		coalesce(to_jsonb(p) ->> 'pubgencols', 'n') = 's'
+	FROM pg_publication p WHERE p.pubname = $1`
+
+const (
+	membersSQL = `SELECT pr.oid, pr.prrelid, n.nspname || '.' || c.relname, NULL::text[], ''
+	FROM pg_publication_rel pr
+	JOIN pg_class c ON c.oid = pr.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+	WHERE pr.prpubid = $1::oid ORDER BY 3`
+
+	members15SQL = `SELECT pr.oid, pr.prrelid, n.nspname || '.' || c.relname,
+		(SELECT array_agg(a.attname::text ORDER BY a.attnum) FROM pg_attribute a
+		 WHERE a.attrelid = pr.prrelid AND a.attnum = ANY(pr.prattrs::int2[])),
+		coalesce(pg_get_expr(pr.prqual, pr.prrelid), '')
+	FROM pg_publication_rel pr
+	JOIN pg_class c ON c.oid = pr.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+	WHERE pr.prpubid = $1::oid ORDER BY 3`
+
+	schemas15SQL = `SELECT n.nspname FROM pg_publication_namespace pn
+	JOIN pg_namespace n ON n.oid = pn.pnnspid WHERE pn.pnpubid = $1::oid ORDER BY 1`
+)
+
+// findPublication returns the publication of that name, or nil if there is none.
+func findPublication(ctx context.Context, conn *pgx.Conn, name string) (*publication, error) {
+	p, err := queryPublication(ctx, conn, name)
+	return p, classify(err, "looking at publication "+name)
+}
+
+func queryPublication(ctx context.Context, conn *pgx.Conn, name string) (*publication, error) {
+	version, err := serverVersion(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	var oid uint32
+	p := &publication{}
+	err = conn.QueryRow(ctx, publicationSQL, name).Scan(&oid, &p.Name, &p.Owner, &p.Owned,
+		&p.Insert, &p.Update, &p.Delete, &p.Truncate, &p.ViaRoot, &p.AllTables, &p.Generated)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	sql := membersSQL
+	if version >= 150000 {
+		sql = members15SQL
+	}
+	rows, err := conn.Query(ctx, sql, oid)
+	if err != nil {
+		return nil, err
+	}
+	p.Members, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (m member, err error) {
+		return m, row.Scan(&m.OID, &m.Table, &m.Name, &m.Columns, &m.Filter)
+	})
+	if err != nil || version < 150000 {
+		return p, err
+	}
+	rows, err = conn.Query(ctx, schemas15SQL, oid)
+	if err != nil {
+		return nil, err
+	}
+	p.Schemas, err = pgx.CollectRows(rows, pgx.RowTo[string])
+	return p, err
+}

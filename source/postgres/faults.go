@@ -1,0 +1,305 @@
+package postgres
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"syscall"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/kafkasync/kafkasync"
+)
+
+// What an operator is told when changes are gone for good, and the way out.
+const (
+	riskSlotGone = "changes between the last checkpoint and a new slot are no longer in the server's log"
+	fixNewSlot   = "kafkasync recover PIPELINE --new-slot (records the gap and prints the backfill that closes it)"
+	fixCheck     = "kafkasync check prints the statement to run"
+	fixPooler    = "point source.postgres.url at the Postgres server itself, not at a pooler such as PgBouncer or RDS Proxy"
+	fixStandby   = "list all servers in source.postgres.url and add target_session_attrs=read-write"
+	fixWALLevel  = "ALTER SYSTEM SET wal_level = 'logical'; -- then restart Postgres " +
+		"(RDS, Aurora: rds.logical_replication=1; Cloud SQL: cloudsql.logical_decoding=on; Azure: wal_level=LOGICAL)"
+)
+
+// classify wraps err with what was being done. What it knows becomes a
+// *kafkasync.Fault; the rest, and a context that has ended, is a plain error
+// and so of class Retry. A Fault in err's chain is kept. It returns nil for nil.
+func classify(err error, doing string) error {
+	if err == nil {
+		return nil
+	}
+	var known *kafkasync.Fault
+	if errors.As(err, &known) || errors.Is(err, context.Canceled) {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	var parse *pgconn.ParseConfigError
+	if errors.As(err, &parse) {
+		// Its text quotes the URL, whose password pgx can hide only as best it can.
+		return &kafkasync.Fault{
+			Class: kafkasync.Stop,
+			What:  doing + ": the URL cannot be read, want postgres://user@host:port/database?sslmode=verify-full",
+			Fix:   "correct source.postgres.url; a password belongs into source.postgres.password",
+		}
+	}
+	fault := faultOf(err)
+	if fault == nil {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	fault.What, fault.Err = doing+": "+fault.What, oneLine{err}
+	return fault
+}
+
+// oneLine prints an error on one line: pgx lists the attempts of a connection on a line each.
+type oneLine struct{ err error }
+
+func (e oneLine) Error() string { return strings.Join(strings.Fields(e.err.Error()), " ") }
+func (e oneLine) Unwrap() error { return e.err }
+
+func faultOf(err error) *kafkasync.Fault {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		var connect *pgconn.ConnectError
+		if errors.As(err, &connect) {
+			if fault := loginFault(pg, connect.Config); fault != nil {
+				return fault
+			}
+		}
+		return serverFault(pg)
+	}
+	return networkFault(err)
+}
+
+// loginFault knows the errors of opening a connection, where the role and the database are known.
+func loginFault(pg *pgconn.PgError, cfg *pgconn.Config) *kafkasync.Fault {
+	role := pgx.Identifier{cfg.User}.Sanitize()
+	wait := func(what, fix string) *kafkasync.Fault {
+		return &kafkasync.Fault{Class: kafkasync.Wait, What: what, Fix: fix}
+	}
+	switch pg.Code {
+	case "28P01":
+		return wait(fmt.Sprintf("the server refuses the password of role %s", cfg.User),
+			"set source.postgres.password to the role's password, or ALTER ROLE "+role+" PASSWORD '...';")
+	case "28000":
+		return authorizationFault(pg, cfg)
+	case "3D000":
+		return wait(fmt.Sprintf("there is no database %s", cfg.Database), "correct the database in source.postgres.url")
+	case "42501":
+		if strings.Contains(pg.Detail, "CONNECT") {
+			return wait(fmt.Sprintf("role %s may not connect to database %s", cfg.User, cfg.Database),
+				fmt.Sprintf("GRANT CONNECT ON DATABASE %s TO %s;", pgx.Identifier{cfg.Database}.Sanitize(), role))
+		}
+		return wait(fmt.Sprintf("role %s may not replicate", cfg.User), grantReplication(cfg.User))
+	}
+	return nil
+}
+
+func grantReplication(role string) string {
+	quoted := pgx.Identifier{role}.Sanitize()
+	return fmt.Sprintf("ALTER ROLE %s REPLICATION; -- on RDS and Aurora: GRANT rds_replication TO %[1]s;", quoted)
+}
+
+// authorizationFault tells the causes of 28000 apart. The servers' messages are
+// translated, except for the name of the file.
+func authorizationFault(pg *pgconn.PgError, cfg *pgconn.Config) *kafkasync.Fault {
+	fault := &kafkasync.Fault{Class: kafkasync.Wait}
+	role := pgx.Identifier{cfg.User}.Sanitize()
+	switch {
+	case strings.Contains(pg.Message, "pg_hba.conf"):
+		fault.What = fmt.Sprintf("pg_hba.conf does not let role %s into database %s from this machine", cfg.User, cfg.Database)
+		fault.Fix = fmt.Sprintf("put this line at the top of pg_hba.conf: %s\tthen run: SELECT pg_reload_conf();", hbaLine(pg, cfg))
+	case strings.Contains(pg.Message, "does not exist"):
+		fault.What = fmt.Sprintf("there is no role %s", cfg.User)
+		fault.Fix = "CREATE ROLE " + role + " LOGIN REPLICATION PASSWORD '...';"
+	default:
+		fault.What = fmt.Sprintf("the server does not let role %s log in", cfg.User)
+		fault.Fix = "ALTER ROLE " + role + " LOGIN; -- or another authentication method in pg_hba.conf"
+	}
+	return fault
+}
+
+// hbaLine is the line that would have let the connection in. The server names
+// the address that it saw as the first quoted word of its message.
+func hbaLine(pg *pgconn.PgError, cfg *pgconn.Config) string {
+	kind, address := "local", ""
+	if words := strings.Split(pg.Message, `"`); len(words) > 1 {
+		if ip := net.ParseIP(words[1]); ip != nil {
+			bits := 128
+			if ip.To4() != nil {
+				bits = 32
+			}
+			kind, address = "host", fmt.Sprintf(" %s/%d", ip, bits)
+		}
+	}
+	return fmt.Sprintf("%s %s %s%s scram-sha-256",
+		kind, pgx.Identifier{cfg.Database}.Sanitize(), pgx.Identifier{cfg.User}.Sanitize(), address)
+}
+
+// serverFault knows what a server answers, on any connection.
+func serverFault(pg *pgconn.PgError) *kafkasync.Fault {
+	switch pg.Code {
+	case "55000":
+		return stateFault(pg)
+	case "42704":
+		return missingFault(pg)
+	case "58P01":
+		return &kafkasync.Fault{
+			Class: kafkasync.Stop, What: "the server has removed log that is still needed",
+			Risk: riskSlotGone, Fix: fixNewSlot,
+		}
+	}
+	if fault := codeFault(pg.Code); fault.What != "" {
+		return &fault
+	}
+	return nil
+}
+
+// codeFault holds the answers whose code alone says enough. Of what it does not
+// know, it returns the zero Fault.
+func codeFault(code string) kafkasync.Fault {
+	switch code {
+	case "08P01":
+		return kafkasync.Fault{
+			Class: kafkasync.Wait, What: "the server does not speak the replication protocol; is it a connection pooler?",
+			Fix: fixPooler,
+		}
+	case "0A000":
+		return kafkasync.Fault{Class: kafkasync.Wait, What: "the server cannot do this; is it a standby before Postgres 16?", Fix: fixStandby}
+	case "25006":
+		return kafkasync.Fault{Class: kafkasync.Wait, What: "the server is read-only", Fix: fixStandby}
+	case "42501":
+		return kafkasync.Fault{Class: kafkasync.Wait, What: "the role lacks a privilege", Fix: fixCheck}
+	case "53100":
+		return kafkasync.Fault{Class: kafkasync.Wait, What: "the server's disk is full", Fix: "free disk space on the database server"}
+	case "53300":
+		return kafkasync.Fault{
+			Class: kafkasync.Wait, What: "the server has no free connection or walsender",
+			Fix: "close connections that nobody needs, or raise max_connections or max_wal_senders and restart Postgres",
+		}
+	case "53400":
+		return kafkasync.Fault{
+			Class: kafkasync.Wait, What: "all replication slots are in use",
+			Fix: "drop a slot that nobody uses (SELECT slot_name, active FROM pg_replication_slots), " +
+				"or raise max_replication_slots and restart Postgres",
+		}
+	case "55006":
+		return kafkasync.Fault{
+			Class: kafkasync.Wait, What: "the replication slot is in use by another process",
+			Fix: "none if a node was just replaced: the server lets the slot go within wal_sender_timeout; else stop the other process",
+		}
+	case "57014":
+		return kafkasync.Fault{What: "the server cancelled the statement"}
+	case "57P01":
+		return kafkasync.Fault{What: "the server is shutting down, or an administrator ended the connection"}
+	case "57P02":
+		return kafkasync.Fault{What: "the server is restarting after a crash"}
+	case "57P03":
+		return kafkasync.Fault{What: "the server is not accepting connections yet"}
+	}
+	switch code[:min(2, len(code))] { // the class of the code
+	case "08":
+		return kafkasync.Fault{What: "the connection to the server broke"}
+	case "28":
+		return kafkasync.Fault{Class: kafkasync.Wait, What: "the server refuses the login", Fix: fixCheck}
+	}
+	return kafkasync.Fault{}
+}
+
+// stateFault tells the causes of 55000 apart. Words of the configuration and of
+// the protocol are not translated; whatever is not recognised waits.
+func stateFault(pg *pgconn.PgError) *kafkasync.Fault {
+	text := pg.Message + " " + pg.Detail
+	has := func(words ...string) bool {
+		for _, w := range words {
+			if strings.Contains(text, w) {
+				return true
+			}
+		}
+		return false
+	}
+	switch {
+	case has("invalidated", "can no longer"):
+		what := "the replication slot was invalidated"
+		if pg.Detail != "" {
+			what += " (" + strings.TrimSuffix(pg.Detail, ".") + ")"
+		}
+		return &kafkasync.Fault{Class: kafkasync.Stop, What: what, Risk: riskSlotGone, Fix: fixNewSlot}
+	case has("wal_level"):
+		return &kafkasync.Fault{Class: kafkasync.Wait, What: "the server does not write a logical log", Fix: fixWALLevel}
+	case has("was not created in this database", "physical"):
+		return &kafkasync.Fault{
+			Class: kafkasync.Stop, What: "the replication slot belongs to something else",
+			Fix: "set source.postgres.slot to a name that is free",
+		}
+	}
+	return &kafkasync.Fault{Class: kafkasync.Wait, What: "the server is not in a state to do this", Fix: fixCheck}
+}
+
+// missingFault tells a missing publication from a missing slot.
+func missingFault(pg *pgconn.PgError) *kafkasync.Fault {
+	if strings.Contains(pg.Message, "publication") {
+		// Decoding looks the publication up as of the change it decodes, so
+		// creating it again does not help for what was written before.
+		return &kafkasync.Fault{
+			Class: kafkasync.Stop, What: "the publication did not exist when a change was written",
+			Risk: "changes written before the publication exists again", Fix: fixNewSlot,
+		}
+	}
+	if strings.Contains(pg.Message, "slot") {
+		return &kafkasync.Fault{
+			Class: kafkasync.Stop, What: "the replication slot does not exist",
+			Risk: riskSlotGone, Fix: fixNewSlot,
+		}
+	}
+	return nil
+}
+
+// networkFault knows why a server could not be talked to at all.
+func networkFault(err error) *kafkasync.Fault {
+	var dns *net.DNSError
+	if errors.As(err, &dns) {
+		fault := &kafkasync.Fault{What: fmt.Sprintf("the name %s cannot be looked up", dns.Name)}
+		if dns.IsNotFound {
+			fault.Class, fault.Fix = kafkasync.Wait, "correct the host in source.postgres.url, or the DNS"
+		}
+		return fault
+	}
+	if isTLS(err) {
+		return &kafkasync.Fault{
+			Class: kafkasync.Wait, What: "the server's TLS does not fit sslmode",
+			Fix: "correct sslmode, sslrootcert, sslcert and sslkey in source.postgres.url, or the server's certificate",
+		}
+	}
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return &kafkasync.Fault{
+			What: "nothing listens at the server's address",
+			Fix:  "start Postgres, or correct host and port in source.postgres.url",
+		}
+	}
+	if strings.Contains(err.Error(), "read only connection") { // pgx has no type for it
+		return &kafkasync.Fault{
+			What: "no server of the URL accepts writes",
+			Fix:  "wait for the failover, or add the primary to source.postgres.url",
+		}
+	}
+	return nil
+}
+
+func isTLS(err error) bool {
+	var (
+		verify  *tls.CertificateVerificationError
+		alert   tls.AlertError
+		header  tls.RecordHeaderError
+		unknown x509.UnknownAuthorityError
+		host    x509.HostnameError
+		invalid x509.CertificateInvalidError
+	)
+	return errors.As(err, &verify) || errors.As(err, &alert) || errors.As(err, &header) ||
+		errors.As(err, &unknown) || errors.As(err, &host) || errors.As(err, &invalid) ||
+		strings.Contains(err.Error(), "server refused TLS connection") // pgx has no type for it
+}
