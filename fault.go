@@ -27,7 +27,7 @@ func (c Class) String() string {
 
 // Fault is a failure told to an operator: what happened, what is at risk, and
 // the one thing that fixes it. It never holds a secret.
-type Fault struct {
+type Fault struct { //nolint:errname // a word of the domain: it is data for an operator first, an error second
 	Class Class
 	What  string // "the replication slot kafkasync_shop does not exist"
 	Risk  string // which data may be lost; "" if none

@@ -56,7 +56,7 @@ func classify(err error, doing string) error {
 }
 
 // oneLine prints an error on one line: pgx lists the attempts of a connection on a line each.
-type oneLine struct{ err error }
+type oneLine struct{ err error } //nolint:errname // says what it does to an error, it is not one of its own
 
 func (e oneLine) Error() string { return strings.Join(strings.Fields(e.err.Error()), " ") }
 func (e oneLine) Unwrap() error { return e.err }

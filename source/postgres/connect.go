@@ -1,0 +1,30 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// connectTimeout bounds one attempt over all hosts.
+const connectTimeout = 10 * time.Second
+
+// connect opens an ordinary connection. The caller ends it with hangUp.
+func connect(ctx context.Context, conn *pgx.ConnConfig) (*pgx.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	c, err := pgx.ConnectConfig(ctx, conn)
+	if err != nil {
+		return nil, classify(err, "connecting to the database")
+	}
+	return c, nil
+}
+
+// hangUp ends a connection, also when the context of the work has ended;
+// nothing depends on how it goes.
+func hangUp(ctx context.Context, c interface{ Close(context.Context) error }) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	_ = c.Close(ctx)
+}

@@ -1,0 +1,155 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pglogrepl"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/kafkasync/kafkasync"
+	"github.com/kafkasync/kafkasync/source"
+)
+
+// Head makes publication and slot, in this order: decoding looks a publication
+// up as of the change that it decodes, so one that is younger than the slot
+// would not be found. It waits for transactions that were open before the slot;
+// check P27 shows them.
+func (s *Source) Head(ctx context.Context, intent source.Intent) (source.Position, error) {
+	conn, err := s.primary(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer hangUp(ctx, conn)
+	if err := requireLogical(ctx, conn); err != nil {
+		return "", err
+	}
+	slot, err := findSlot(ctx, conn, s.cfg.Slot)
+	if err != nil {
+		return "", err
+	}
+	if slot != nil && intent == source.Fresh {
+		return "", s.foreignSlot(slot)
+	}
+	if err := s.publish(ctx, conn); err != nil {
+		return "", err
+	}
+	replication, err := s.connectReplication(ctx, new(wire))
+	if err != nil {
+		return "", err
+	}
+	defer hangUp(ctx, replication)
+	system, err := identify(ctx, replication)
+	if err != nil {
+		return "", err
+	}
+	if slot != nil {
+		return s.adopt(system, slot)
+	}
+	system.lsn, err = s.createSlot(ctx, replication)
+	return system.position(), err
+}
+
+// primary connects to a server that can be written to, since only its log is complete.
+func (s *Source) primary(ctx context.Context) (*pgx.Conn, error) {
+	conn, err := connect(ctx, s.conn)
+	if err != nil {
+		return nil, err
+	}
+	var standby bool
+	err = conn.QueryRow(ctx, "SELECT pg_is_in_recovery()").Scan(&standby)
+	if err == nil && standby {
+		err = &kafkasync.Fault{Class: kafkasync.Wait, What: "the server is a standby", Fix: fixStandby}
+	}
+	if err != nil {
+		hangUp(ctx, conn)
+		return nil, classify(err, "asking for the role of the server")
+	}
+	return conn, nil
+}
+
+// requireLogical says that wal_level is wrong before a half-made set-up does.
+func requireLogical(ctx context.Context, conn *pgx.Conn) error {
+	var level string
+	if err := conn.QueryRow(ctx, "SHOW wal_level").Scan(&level); err != nil {
+		return classify(err, "asking for wal_level")
+	}
+	if level != "logical" {
+		return &kafkasync.Fault{Class: kafkasync.Wait, What: fmt.Sprintf("wal_level is %s, want logical", level), Fix: fixWALLevel}
+	}
+	return nil
+}
+
+// foreignSlot is about a slot that stands where this pipeline has never been.
+func (s *Source) foreignSlot(slot *slotState) error {
+	reader := ""
+	if slot.ActivePID != 0 {
+		reader = fmt.Sprintf(", read by process %d (%s)", slot.ActivePID, slot.Application)
+	}
+	return &kafkasync.Fault{
+		Class: kafkasync.Stop,
+		What:  fmt.Sprintf("there is a replication slot %s%s, which this pipeline has not made", slot.Name, reader),
+		Risk:  "another program may need it; what it has passed would be missing here",
+		Fix: fmt.Sprintf("set source.postgres.slot to another name, or, if nobody needs it: SELECT pg_drop_replication_slot(%s);",
+			quoteText(slot.Name)),
+	}
+}
+
+// adopt takes over a slot that a Head of this pipeline made before it was cut short.
+func (s *Source) adopt(system place, slot *slotState) (source.Position, error) {
+	if err := s.requireOurs(slot); err != nil {
+		return "", err
+	}
+	system.lsn = slot.ConfirmedFlush
+	return system.position(), nil
+}
+
+// requireOurs refuses a slot that cannot be read, or that is of another make.
+func (s *Source) requireOurs(slot *slotState) error {
+	if why := slot.lost(); why != "" {
+		return &kafkasync.Fault{
+			Class: kafkasync.Stop, What: fmt.Sprintf("the replication slot %s was invalidated: %s", slot.Name, why),
+			Risk: riskSlotGone, Fix: fixNewSlot,
+		}
+	}
+	if slot.Plugin != "pgoutput" || slot.Database != s.conn.Database {
+		return &kafkasync.Fault{
+			Class: kafkasync.Stop,
+			What:  fmt.Sprintf("the replication slot %s belongs to plugin %q and database %q", slot.Name, slot.Plugin, slot.Database),
+			Fix:   "set source.postgres.slot to a name that is free",
+		}
+	}
+	return nil
+}
+
+// connectReplication opens a connection to a walsender, all of whose bytes are read through w.
+func (s *Source) connectReplication(ctx context.Context, w *wire) (*pgconn.PgConn, error) {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	conn, err := pgconn.ConnectConfig(ctx, s.replicationConfig(w))
+	return conn, classify(err, "connecting for replication")
+}
+
+// identify asks which cluster of databases this is, and on which timeline.
+func identify(ctx context.Context, conn *pgconn.PgConn) (place, error) {
+	system, err := pglogrepl.IdentifySystem(ctx, conn)
+	if err != nil {
+		return place{}, classify(err, "asking for the identity of the server")
+	}
+	return place{system: system.SystemID, timeline: system.Timeline, lsn: system.XLogPos}, nil
+}
+
+func (s *Source) createSlot(ctx context.Context, conn *pgconn.PgConn) (pglogrepl.LSN, error) {
+	made, err := pglogrepl.CreateReplicationSlot(ctx, conn, quoteName(s.cfg.Slot), "pgoutput",
+		pglogrepl.CreateReplicationSlotOptions{Mode: pglogrepl.LogicalReplication, SnapshotAction: "NOEXPORT_SNAPSHOT"})
+	if err != nil {
+		return 0, classify(err, fmt.Sprintf("creating slot %s", s.cfg.Slot))
+	}
+	lsn, err := pglogrepl.ParseLSN(made.ConsistentPoint)
+	if err != nil || lsn == 0 {
+		return 0, errors.Join(fmt.Errorf("creating slot %s: the server says it starts at %q", s.cfg.Slot, made.ConsistentPoint), err)
+	}
+	return lsn, nil
+}

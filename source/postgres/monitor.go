@@ -1,0 +1,114 @@
+package postgres
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pglogrepl"
+	"github.com/jackc/pgx/v5"
+)
+
+const (
+	headEvery      = time.Second
+	heartbeatEvery = 10 * time.Second
+	queryTimeout   = 5 * time.Second
+)
+
+// monitor watches the server beside the stream, over an ordinary connection: how
+// far its log reaches, and whether the position of an idle database must be
+// moved by a heartbeat. It is of no consequence to correctness: what it cannot
+// do, it says once and tries again.
+type monitor struct {
+	conn *pgx.ConnConfig
+	log  *slog.Logger
+	head atomic.Uint64
+	done chan struct{}
+}
+
+// wait returns when run has ended.
+func (m *monitor) wait() { <-m.done }
+
+// behind returns how many bytes of log are known to follow lsn.
+func (m *monitor) behind(lsn pglogrepl.LSN) int64 {
+	return max(0, int64(m.head.Load()-uint64(lsn)))
+}
+
+// run looks after the server until ctx ends. at tells how far the stream is.
+func (m *monitor) run(ctx context.Context, at func() pglogrepl.LSN) {
+	defer close(m.done)
+	said := ""
+	for ctx.Err() == nil {
+		err := m.watch(ctx, at)
+		if ctx.Err() != nil {
+			return
+		}
+		if text := err.Error(); text != said {
+			m.log.WarnContext(ctx, "watching the database", "err", err)
+			said = text
+		}
+		pause(ctx, heartbeatEvery)
+	}
+}
+
+// watch does so over one connection, until it breaks.
+func (m *monitor) watch(ctx context.Context, at func() pglogrepl.LSN) error {
+	conn, err := connect(ctx, m.conn)
+	if err != nil {
+		return err
+	}
+	defer hangUp(ctx, conn)
+	last, since := at(), time.Now()
+	for {
+		if err := m.look(ctx, conn); err != nil {
+			return err
+		}
+		if now := at(); now != last {
+			last, since = now, time.Now()
+		} else if time.Since(since) >= heartbeatEvery {
+			if err := heartbeat(ctx, conn); err != nil {
+				return err
+			}
+			since = time.Now()
+		}
+		if !pause(ctx, headEvery) {
+			return ctx.Err()
+		}
+	}
+}
+
+func (m *monitor) look(ctx context.Context, conn *pgx.Conn) error {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	var text string
+	if err := conn.QueryRow(ctx, "SELECT pg_current_wal_lsn()::text").Scan(&text); err != nil {
+		return classify(err, "asking for the end of the log")
+	}
+	head, err := pglogrepl.ParseLSN(text)
+	m.head.Store(uint64(head))
+	return err
+}
+
+// heartbeat writes a transaction that holds nothing but a logical message, so
+// that the position of an idle database moves and the server can drop log that
+// other databases and its own housekeeping have written. It must be
+// transactional: the slot does not move for another one (PeerDB #3904).
+func heartbeat(ctx context.Context, conn *pgx.Conn) error {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	_, err := conn.Exec(ctx, "SELECT pg_logical_emit_message(true, 'kafkasync', '')")
+	return classify(err, "writing the heartbeat")
+}
+
+// pause waits, and reports whether ctx still lives.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}

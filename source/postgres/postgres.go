@@ -1,0 +1,92 @@
+// Package postgres reads Postgres' logical replication, plugin pgoutput,
+// protocol version 1.
+//
+// It promises that a position is only ever the end of a transaction, or log
+// that held nothing for us; that the server hears from us at least every 10
+// seconds, also inside a huge transaction; and that the flushed position it is
+// told never passes what was confirmed. Memory does not grow with the size of a
+// transaction: the server decodes and spills, rows are read as they arrive.
+//
+// It never creates, alters or writes a table, never re-creates a lost slot,
+// never adds a table to its publication whose updates would start to fail, and
+// never guesses a type that it cannot decode.
+package postgres
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/kafkasync/kafkasync/source"
+)
+
+// Options is what a Source is given beside its part of the file.
+type Options struct {
+	Application string // application_name of our connections; at most 63 bytes are shown by the server
+	Selector    source.Selector
+	Logger      *slog.Logger
+}
+
+// Source is one Postgres database whose log is followed through one slot.
+type Source struct {
+	cfg      Config
+	selector source.Selector
+	log      *slog.Logger
+	conn     *pgx.ConnConfig
+}
+
+// New validates and assigns; it connects to nothing.
+func New(cfg Config, o Options) (*Source, error) {
+	if cfg.Slot == "" || cfg.Publication == "" {
+		return nil, errors.New("postgres source: slot and publication must be set")
+	}
+	if o.Selector == nil || o.Logger == nil {
+		return nil, errors.New("postgres source: a selector and a logger must be set")
+	}
+	conn, err := connConfig(cfg, o.Application)
+	if err != nil {
+		return nil, err
+	}
+	return &Source{cfg: cfg, selector: o.Selector, log: o.Logger, conn: conn}, nil
+}
+
+// connConfig parses the URL and fixes what decoding relies on: values are
+// decoded from the text form that these settings give them.
+func connConfig(cfg Config, application string) (*pgx.ConnConfig, error) {
+	conn, err := pgx.ParseConfig(cfg.URL)
+	if err != nil {
+		return nil, fmt.Errorf("reading the URL of the database: %w", err) // pgx masks the password
+	}
+	if cfg.Password != "" {
+		conn.Password = cfg.Password
+	}
+	set := conn.RuntimeParams
+	set["application_name"] = application
+	set["client_encoding"] = "UTF8"
+	set["DateStyle"] = "ISO"
+	set["TimeZone"] = "UTC"
+	set["statement_timeout"] = "0"
+	set["lock_timeout"] = "0"
+	set["idle_in_transaction_session_timeout"] = "0"
+	// Poolers in transaction mode cannot keep prepared statements.
+	conn.DefaultQueryExecMode = pgx.QueryExecModeExec
+	return conn, nil
+}
+
+// replicationConfig is connConfig for a walsender, with w reading all that it sends.
+func (s *Source) replicationConfig(w *wire) *pgconn.Config {
+	conn := s.conn.Config.Copy()
+	conn.RuntimeParams["replication"] = "database"
+	conn.BuildFrontend = w.frontend
+	return conn
+}
+
+// quoteName quotes an identifier for the replication grammar and for SQL.
+func quoteName(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
+
+// quoteText quotes a string literal.
+func quoteText(text string) string { return `'` + strings.ReplaceAll(text, `'`, `''`) + `'` }

@@ -1,0 +1,146 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/kafkasync/kafkasync"
+	"github.com/kafkasync/kafkasync/source"
+)
+
+// relation is a table as the last Relation message described it. The server
+// sends a new one before the first row that was written under another schema.
+type relation struct {
+	table   *source.Table // nil: not captured, its rows are skipped
+	columns []column      // of a tuple, in its order
+	last    int           // index of the last wanted column; decoding stops behind it
+}
+
+// column is one column of a relation's tuples.
+type column struct {
+	name     string
+	typeOID  uint32
+	identity bool // part of the replica identity
+	slot     int  // its place in a row of the table; -1: not wanted
+	decode   decoder
+}
+
+// relationMessage is what the wire says of a table.
+type relationMessage struct {
+	oid          uint32
+	schema, name string
+	identity     byte // d default, n nothing, f full, i index
+	columns      []column
+}
+
+func parseRelation(r *reader) relationMessage {
+	m := relationMessage{oid: r.uint32(), schema: r.text(), name: r.text(), identity: r.byte()}
+	if m.schema == "" {
+		m.schema = "pg_catalog" // the protocol's short form
+	}
+	n := int(r.uint16())
+	for range n {
+		flags, name, typeOID := r.byte(), r.text(), r.uint32()
+		r.uint32() // type modifier
+		if r.broken {
+			break
+		}
+		m.columns = append(m.columns, column{name: name, typeOID: typeOID, identity: flags&1 != 0, slot: -1})
+	}
+	return m
+}
+
+// resolve makes a relation of what the wire says, asking the selector which
+// columns are wanted.
+func (d *pgoutput) resolve(ctx context.Context, m relationMessage) (*relation, error) {
+	rel := &relation{columns: m.columns, last: -1}
+	name := m.schema + "." + m.name
+	if !d.selector.Captures(name) {
+		return rel, nil
+	}
+	columns := make([]string, len(m.columns))
+	for i, c := range m.columns {
+		columns[i] = c.name
+	}
+	primary, orderErr := d.primaryKey(ctx, m)
+	wanted, err := d.selector.Columns(name, columns, primary)
+	if err != nil {
+		if orderErr != nil {
+			return nil, orderErr
+		}
+		return nil, fmt.Errorf("choosing the columns of %s: %w", name, err)
+	}
+	rel.table = &source.Table{Name: name, Columns: wanted, PrimaryKey: primary}
+	for slot, want := range wanted {
+		i := slices.Index(columns, want)
+		if i < 0 {
+			return nil, fmt.Errorf("choosing the columns of %s: there is no column %q", name, want)
+		}
+		c := &rel.columns[i]
+		c.slot, c.decode = slot, decoderOf(c.typeOID)
+		if c.decode == nil {
+			return nil, typeFault(name, c.name, d.typeName(ctx, c.typeOID))
+		}
+		rel.last = max(rel.last, i)
+	}
+	return rel, nil
+}
+
+// typeFault refuses a column by the name of its type.
+func typeFault(table, column, typeName string) error {
+	return &kafkasync.Fault{
+		Class: kafkasync.Stop,
+		What:  fmt.Sprintf("column %q of %s has type %s, which cannot be a key or payload column yet", column, table, typeName),
+		Fix:   fmt.Sprintf("leave it out: set key and payload of the rule for %s to other columns, or skip: true", table),
+	}
+}
+
+// primaryKey returns the primary key in key order. The log tells which columns
+// belong to the replica identity, not their order, nor the primary key behind
+// another identity; the catalog tells both, but as of now, while the log may be
+// older. So what the log can contradict is checked, and a contradiction is an error that
+// counts only if the key is needed.
+func (d *pgoutput) primaryKey(ctx context.Context, m relationMessage) ([]string, error) {
+	var identity []string
+	for _, c := range m.columns {
+		if c.identity {
+			identity = append(identity, c.name)
+		}
+	}
+	if m.identity == 'd' && len(identity) < 2 {
+		return identity, nil
+	}
+	key, err := d.catalog.primaryKey(ctx, m.oid)
+	if err != nil {
+		return nil, fmt.Errorf("reading the primary key of %s.%s: %w", m.schema, m.name, err)
+	}
+	if m.identity == 'd' && !sameSet(key, identity) {
+		return nil, &kafkasync.Fault{
+			Class: kafkasync.Stop,
+			What: fmt.Sprintf("the log holds changes of %s.%s from when its primary key was another (columns %s), and their order in that key is not known any more",
+				m.schema, m.name, strings.Join(identity, ", ")),
+			Fix: fmt.Sprintf("set key: and payload: of the rule for %s.%s until these changes are published", m.schema, m.name),
+		}
+	}
+	for _, name := range key {
+		if !slices.ContainsFunc(m.columns, func(c column) bool { return c.name == name }) {
+			return nil, nil // the catalog is of another time; the rule's key decides, or its absence
+		}
+	}
+	return key, nil
+}
+
+func sameSet(a, b []string) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
+}
+
+// typeName names a type for an error text.
+func (d *pgoutput) typeName(ctx context.Context, oid uint32) string {
+	name, err := d.catalog.typeName(ctx, oid)
+	if err != nil || name == "" {
+		return fmt.Sprintf("with oid %d", oid)
+	}
+	return name
+}

@@ -1,0 +1,347 @@
+package postgres
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pglogrepl"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/kafkasync/kafkasync"
+	"github.com/kafkasync/kafkasync/source"
+)
+
+const (
+	// A batch ends at whichever comes first. Kafka takes some 100k messages a
+	// second, so a full batch is well under the 200 ms between two checkpoints.
+	maxBatchChanges = 8192
+	maxBatchBytes   = 4 << 20
+
+	feedbackEvery = 10 * time.Second // wal_sender_timeout is 60 s by default
+	writeTimeout  = 10 * time.Second
+	closeTimeout  = time.Second
+	// A server that is alive answers a request for a keepalive at once, unless
+	// it decodes a huge transaction; a dead one would leave us waiting for ever.
+	silenceLimit = 5 * time.Minute
+)
+
+// stream is one open log. Its own goroutine, and no other, touches the
+// connection; it lives on while nobody calls Next, so that the server hears
+// from us while Kafka is away.
+type stream struct {
+	conn    *pgconn.PgConn
+	wire    *wire
+	decoder pgoutput
+	monitor *monitor
+
+	requests  chan request
+	confirm   chan struct{} // holds one: confirmed has grown
+	confirmed atomic.Uint64 // LSN that the server may forget its log before
+	reached   atomic.Uint64 // LSN of at, for others to see
+	cancel    context.CancelFunc
+	ended     chan struct{} // closed when the goroutine has ended; err says why
+	err       error
+
+	// Of the goroutine.
+	at      place // the end of what Next has returned
+	told    pglogrepl.LSN
+	toldAt  time.Time
+	heardAt time.Time
+}
+
+// request asks the goroutine to fill a batch. It always answers on done, soon
+// after stop is closed and wake was called.
+type request struct {
+	batch *source.Batch
+	stop  <-chan struct{}
+	done  chan<- error
+}
+
+// errStopped is the answer to a request that was stopped; the stream lives on.
+var errStopped = errors.New("stopped")
+
+// run owns the connection until ctx ends or it breaks.
+func (s *stream) run(ctx context.Context) {
+	defer close(s.ended)
+	tick := time.NewTicker(feedbackEvery)
+	defer tick.Stop()
+	for s.err == nil {
+		select {
+		case <-ctx.Done():
+			return
+		case r := <-s.requests:
+			err := s.fill(ctx, r)
+			if !errors.Is(err, errStopped) {
+				s.err = err
+			}
+			r.done <- err
+		case <-s.confirm:
+			s.err = s.feedback()
+		case <-tick.C:
+			s.err = s.feedback()
+		}
+	}
+}
+
+// Next is described at source.Stream.
+func (s *stream) Next(ctx context.Context, b *source.Batch) error {
+	b.Reset()
+	stop := context.AfterFunc(ctx, s.wake)
+	defer stop()
+	done := make(chan error, 1)
+	select {
+	case s.requests <- request{b, ctx.Done(), done}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-s.ended:
+		return s.endError()
+	}
+	err := <-done // b is ours again only now
+	if errors.Is(err, errStopped) {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+func (s *stream) endError() error {
+	if s.err != nil {
+		return s.err
+	}
+	return errors.New("reading from a closed stream")
+}
+
+// wake ends a read that blocks, and is safe beside it.
+func (s *stream) wake() {
+	// The only failure is a closed connection, which ends the read as well.
+	_ = s.conn.Conn().SetReadDeadline(time.Unix(1, 0))
+}
+
+// fill reads until the batch holds something.
+func (s *stream) fill(ctx context.Context, r request) error {
+	for {
+		if err := s.drain(ctx, r.batch); err != nil {
+			return err
+		}
+		if len(r.batch.Changes) > 0 || r.batch.Pos != "" {
+			return nil
+		}
+		if err := s.receive(ctx, r.stop); err != nil {
+			return err
+		}
+	}
+}
+
+// receive waits for the next bytes, speaking to the server when it is time.
+func (s *stream) receive(ctx context.Context, stop <-chan struct{}) error {
+	if time.Since(s.toldAt) >= feedbackEvery || s.told != s.flushed() {
+		if err := s.feedback(); err != nil {
+			return err
+		}
+	}
+	if err := s.conn.Conn().SetReadDeadline(s.toldAt.Add(feedbackEvery)); err != nil {
+		return fmt.Errorf("reading the log: %w", err)
+	}
+	// wake may have come before the deadline was set and be lost: then its reason
+	// is visible here. If it comes after this look, the deadline it sets ends the read.
+	select {
+	case <-stop:
+		return errStopped
+	case <-ctx.Done():
+		return errStopped
+	default:
+	}
+	if s.told != s.flushed() {
+		return nil
+	}
+	err := s.wire.fill()
+	switch {
+	case err == nil:
+		s.heardAt = time.Now()
+	case !errors.Is(err, os.ErrDeadlineExceeded):
+		return classify(err, "reading the log")
+	case time.Since(s.heardAt) > silenceLimit:
+		return &kafkasync.Fault{What: fmt.Sprintf("the server has been silent for %v", silenceLimit)}
+	}
+	return nil
+}
+
+// drain decodes the messages that have arrived, up to the limit of a batch.
+func (s *stream) drain(ctx context.Context, b *source.Batch) error {
+	for len(b.Changes) < maxBatchChanges && b.Size() < maxBatchBytes {
+		kind, body, ok, err := s.wire.next()
+		if err != nil {
+			return err
+		}
+		if !ok {
+			break
+		}
+		if err := s.message(ctx, b, kind, body); err != nil {
+			return err
+		}
+	}
+	if s.decoder.end > s.at.lsn {
+		s.at.lsn = s.decoder.end
+		s.reached.Store(uint64(s.at.lsn))
+		b.Pos = s.at.position()
+	}
+	b.Behind = s.monitor.behind(s.at.lsn)
+	return nil
+}
+
+func (s *stream) message(ctx context.Context, b *source.Batch, kind byte, body []byte) error {
+	switch kind {
+	case 'd':
+		return s.copyData(ctx, b, body)
+	case 'E':
+		return serverError(body)
+	case 'c':
+		return &kafkasync.Fault{What: "the server has ended the stream"}
+	case 'N', 'S': // a notice, a changed setting
+		return nil
+	}
+	return fmt.Errorf("reading the log: unexpected message %q", kind)
+}
+
+func (s *stream) copyData(ctx context.Context, b *source.Batch, body []byte) error {
+	r := &reader{rest: body}
+	switch kind := r.byte(); kind {
+	case 'w': // XLogData: start, end, clock, then a message of the plugin
+		if r.take(24) == nil {
+			return errors.New("reading the log: XLogData is cut short")
+		}
+		return s.decoder.decode(ctx, b, r.rest)
+	case 'k':
+		return s.keepalive(r)
+	default:
+		return fmt.Errorf("reading the log: unknown copy data %q", kind)
+	}
+}
+
+// keepalive says how far the server has read its log. With a transaction open,
+// that place lies behind rows which are still to come, so it is no position then.
+func (s *stream) keepalive(r *reader) error {
+	end := pglogrepl.LSN(r.uint64())
+	r.uint64() // clock
+	reply := r.byte() == 1
+	if r.broken {
+		return errors.New("reading the log: a keepalive is cut short")
+	}
+	if !s.decoder.open && end > s.decoder.end {
+		s.decoder.end = end
+	}
+	if reply {
+		return s.feedback()
+	}
+	return nil
+}
+
+func (s *stream) flushed() pglogrepl.LSN { return pglogrepl.LSN(s.confirmed.Load()) }
+
+// feedback tells the server what was confirmed, as written, flushed and applied
+// alike: a zero would be read as "everything" by some (pglogrepl) or hold up
+// synchronous commits. If the server has been silent, it is asked for an answer.
+func (s *stream) feedback() error {
+	now, lsn := time.Now(), s.flushed()
+	ask := now.Sub(s.heardAt) > feedbackEvery
+	if err := s.send(statusUpdate(lsn, now, ask)); err != nil {
+		return classify(err, "confirming to the server")
+	}
+	s.told, s.toldAt = lsn, now
+	return nil
+}
+
+func (s *stream) send(message []byte) error {
+	conn := s.conn.Conn()
+	if err := conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return err
+	}
+	_, err := conn.Write(message)
+	return err
+}
+
+// statusUpdate encodes a standby status update as CopyData (manual, "Streaming
+// Replication Protocol").
+func statusUpdate(lsn pglogrepl.LSN, now time.Time, ask bool) []byte {
+	m := make([]byte, 0, 39)
+	m = append(m, 'd', 0, 0, 0, 38, 'r')
+	for range 3 { // written, flushed, applied
+		m = binary.BigEndian.AppendUint64(m, uint64(lsn))
+	}
+	m = binary.BigEndian.AppendUint64(m, uint64(now.UnixMicro()-pgEpoch))
+	if ask {
+		return append(m, 1)
+	}
+	return append(m, 0)
+}
+
+// Confirm is described at source.Stream.
+func (s *stream) Confirm(_ context.Context, p source.Position) error {
+	at, err := parsePosition(p)
+	if err != nil {
+		return fmt.Errorf("confirming: %w", err)
+	}
+	s.confirmed.Store(uint64(at.lsn))
+	select {
+	case s.confirm <- struct{}{}:
+	default: // one is waiting already and will see the newer value
+	}
+	s.wake()
+	return nil
+}
+
+// Close ends the goroutine, then takes leave of the server: it has read the
+// last confirmation, and has let go of the slot, when it answers.
+func (s *stream) Close() error {
+	s.cancel()
+	s.wake()
+	<-s.ended
+	s.monitor.wait()
+	// What pgx would add is a Terminate, of no use to a walsender that is done.
+	defer func() { _ = s.conn.Conn().Close() }()
+	if s.err != nil || s.conn.IsClosed() {
+		return nil // the connection is broken, there is nobody to take leave of
+	}
+	if err := s.feedback(); err != nil {
+		return fmt.Errorf("closing the stream: %w", err)
+	}
+	if err := s.send([]byte{'c', 0, 0, 0, 4}); err != nil { // CopyDone
+		return fmt.Errorf("closing the stream: %w", err)
+	}
+	return s.awaitReady()
+}
+
+// awaitReady skips what the server had under way until it is ready for a query.
+func (s *stream) awaitReady() error {
+	if err := s.conn.Conn().SetReadDeadline(time.Now().Add(closeTimeout)); err != nil {
+		return fmt.Errorf("closing the stream: %w", err)
+	}
+	for {
+		kind, _, ok, err := s.wire.next()
+		switch {
+		case err != nil:
+			return err
+		case ok && kind == 'Z':
+			return nil
+		case ok:
+			continue
+		}
+		if err := s.wire.fill(); err != nil {
+			return nil //nolint:nilerr // it is busy decoding, or gone; it will notice the closed connection
+		}
+	}
+}
+
+// serverError makes an error of an ErrorResponse.
+func serverError(body []byte) error {
+	var m pgproto3.ErrorResponse
+	if err := m.Decode(body); err != nil {
+		return fmt.Errorf("reading an error of the server: %w", err)
+	}
+	return classify(pgconn.ErrorResponseToPgError(&m), "reading the log")
+}
