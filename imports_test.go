@@ -45,10 +45,13 @@ func mayImport() map[string][]string {
 		// Adapters: one outside system each, and never one another.
 		"source/postgres": {".", "source", pgx, "github.com/jackc/pglogrepl"},
 		"sink/kafka":      {".", "sink", kafka},
-		"raftstate":       {".", "source", "internal/pipeline", raft, "go.etcd.io/bbolt"},
+		"raftstate":       {".", "source", raft, "go.etcd.io/bbolt"},
 
 		// The library of an application: no Raft, no database driver.
 		"consumer": {".", kafka},
+
+		// Reading a topic, for a person at a terminal.
+		"internal/tail": {".", kafka},
 
 		// The suites that define an adapter.
 		"source/sourcetest": {".", "source"},
@@ -60,9 +63,9 @@ func mayImport() map[string][]string {
 		"internal/devstack":         {pgx, kafka, embedded},
 		"internal/devstack/devtest": {"internal/devstack", pgx, kafka},
 		"internal/devstack/servers": {"internal/devstack"},
-		"cmd/kafkasync":             append(everyone, "internal/node", "internal/devstack", pgx, kafka, embedded, "github.com/spf13/cobra"),
-		"bench":                     append(everyone, "internal/node", "internal/devstack", pgx, kafka, embedded),
-		"e2e":                       append(everyone, "internal/node", "internal/devstack", pgx, kafka, embedded),
+		"cmd/kafkasync":             append(everyone, "internal/node", "internal/devstack", "internal/tail", pgx, kafka, embedded, "github.com/spf13/cobra"),
+		"bench":                     append(everyone, "internal/node", "internal/devstack", "internal/tail", pgx, kafka, embedded),
+		"e2e":                       append(everyone, "internal/node", "internal/devstack", "internal/tail", pgx, kafka, embedded),
 	}
 }
 
