@@ -1,0 +1,153 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/kafkasync/kafkasync"
+	"github.com/kafkasync/kafkasync/source"
+)
+
+// What a Selector may know beyond its contract. Check asks for it where it is offered.
+type (
+	// unmatcher names the rules that match one table by its full name, where none of tables has it.
+	unmatcher interface {
+		Unmatched(tables []string) []string
+	}
+	// keyer names the columns of a message's key, given the primary key in key order.
+	keyer interface {
+		Key(table string, primaryKey []string) []string
+	}
+)
+
+// Check looks over the server, the tables that sel captures, the publication and
+// the slot, and changes nothing. The findings come in that order, errors and
+// warnings first, each with what fixes it; then one for each check that passed.
+// If no connection can be made, or the server is none that can be followed, that
+// is the last finding and the rest is not looked at.
+//
+// A Fix that begins with SQL is SQL to its end, remarks as comments. What it
+// needs more than our role may do is for a superuser or the table's owner.
+func Check(ctx context.Context, cfg Config, sel source.Selector) []kafkasync.Finding {
+	c := &checkup{cfg: cfg, sel: sel}
+	c.run(ctx)
+	return append(c.problems, c.fine...)
+}
+
+// checkup is one run of Check: what was seen of the server, and what is wrong with it.
+type checkup struct {
+	cfg Config
+	sel source.Selector
+
+	server   serverFacts
+	tables   []table // all of the database
+	captured []table
+	pub      *publication // nil: none
+	slot     *slotState   // nil: none
+
+	problems, fine []kafkasync.Finding
+}
+
+func (c *checkup) run(ctx context.Context) {
+	settings, err := connConfig(c.cfg, "kafkasync check")
+	if err != nil {
+		c.failed("P04", classify(err, "reading source.postgres.url"))
+		return
+	}
+	conn, err := connect(ctx, settings)
+	if err != nil {
+		c.failed("P04", err)
+		return
+	}
+	defer hangUp(ctx, conn)
+	if !c.look(ctx, conn) {
+		return
+	}
+	c.checkSettings()
+	c.checkLimits()
+	c.checkReplication(ctx, settings)
+	c.checkRules(ctx, conn)
+	c.checkTables()
+	c.checkPublication()
+	c.checkSlot()
+	c.checkTransactions(ctx, conn)
+}
+
+// look reads all that the checks need, and reports whether there is any use in them.
+func (c *checkup) look(ctx context.Context, conn *pgx.Conn) bool {
+	var err error
+	if c.server, err = lookAtServer(ctx, conn); err != nil {
+		c.failed("P01", err)
+		return false
+	}
+	if !c.checkServer() {
+		return false
+	}
+	if c.tables, err = tables(ctx, conn, func(string) bool { return true }); err != nil {
+		c.failed("T01", err)
+		return false
+	}
+	for _, t := range c.tables {
+		if c.sel.Captures(t.Name) {
+			c.captured = append(c.captured, t)
+		}
+	}
+	if c.pub, err = findPublication(ctx, conn, c.cfg.Publication); err != nil {
+		c.failed("P07", err)
+		return false
+	}
+	if c.slot, err = findSlot(ctx, conn, c.cfg.Slot); err != nil {
+		c.failed("P15", err)
+		return false
+	}
+	return true
+}
+
+func (c *checkup) errorf(id, why, fix, what string, args ...any) {
+	c.report(id, kafkasync.SeverityError, why, fix, fmt.Sprintf(what, args...))
+}
+
+func (c *checkup) warnf(id, why, fix, what string, args ...any) {
+	c.report(id, kafkasync.SeverityWarning, why, fix, fmt.Sprintf(what, args...))
+}
+
+func (c *checkup) report(id string, severity kafkasync.Severity, why, fix, what string) {
+	c.problems = append(c.problems, kafkasync.Finding{ID: id, Severity: severity, What: what, Why: why, Fix: fix})
+}
+
+// okf says that a check passed, unless it has reported a problem.
+func (c *checkup) okf(id, what string, args ...any) {
+	if !slices.ContainsFunc(c.problems, func(f kafkasync.Finding) bool { return f.ID == id }) {
+		c.fine = append(c.fine, kafkasync.Finding{ID: id, Severity: kafkasync.SeverityOK, What: fmt.Sprintf(what, args...)})
+	}
+}
+
+// failed reports that nobody could look.
+func (c *checkup) failed(id string, err error) {
+	f := kafkasync.Finding{ID: id, Severity: kafkasync.SeverityError, What: err.Error(), Fix: "run kafkasync check again"}
+	var fault *kafkasync.Fault
+	if errors.As(err, &fault) {
+		f.What, f.Why = fault.What, fault.Risk
+		if fault.Err != nil {
+			f.Why = strings.TrimPrefix(fault.Risk+"; "+fault.Err.Error(), "; ")
+		}
+		if fault.Fix != "" {
+			f.Fix = fault.Fix
+		}
+	}
+	c.problems = append(c.problems, f)
+}
+
+// names lists what is to be read in one line; a long list is cut.
+func names(all []string) string {
+	const most = 50
+	if len(all) > most {
+		return fmt.Sprintf("%s and %d more", strings.Join(all[:most], ", "), len(all)-most)
+	}
+	return strings.Join(all, ", ")
+}

@@ -1,0 +1,74 @@
+package postgres
+
+import (
+	"fmt"
+	"strings"
+)
+
+// ourApplications begins the application_name of all connections of the program.
+const ourApplications = "kafkasync"
+
+// checkSlot looks at the slot, if there is one: the program creates it only
+// where it has never run.
+func (c *checkup) checkSlot() {
+	s := c.slot
+	if s == nil {
+		c.okf("P15", "slot %s will be created", c.cfg.Slot)
+		return
+	}
+	const otherSlot = "set source.postgres.slot to a name that is free; or, if nobody needs it: SELECT pg_drop_replication_slot(%s);"
+	fix := fmt.Sprintf(otherSlot, quoteText(s.Name))
+	switch {
+	case s.Plugin == "":
+		c.errorf("P15", "a standby reads it", fix, "slot %s is a physical one", s.Name)
+	case s.Plugin != "pgoutput":
+		c.errorf("P15", "another program reads it", fix, "slot %s has plugin %s, not pgoutput", s.Name, s.Plugin)
+	case s.Database != c.server.Database:
+		c.errorf("P15", "its changes are those of that database", fix, "slot %s belongs to database %s", s.Name, s.Database)
+	case s.Temporary:
+		c.errorf("P15", "it goes with the connection that made it", fix, "slot %s is temporary", s.Name)
+	case s.TwoPhase:
+		c.errorf("P15", "it sends prepared transactions, which may be rolled back", fix, "slot %s has two_phase", s.Name)
+	}
+	c.okf("P15", "slot %s is ours: pgoutput, database %s", s.Name, s.Database)
+	c.checkSlotHealth()
+	c.checkSlotReader()
+}
+
+func (c *checkup) checkSlotHealth() {
+	s := c.slot
+	if why := s.lost(); why != "" {
+		c.errorf("P16", riskSlotGone, fixNewSlot, "slot %s was invalidated: %s", s.Name, why)
+	} else if s.WALStatus == "unreserved" {
+		keep := max(2*c.server.SlotKeepMB, int(4*s.Retained>>20), minSlotKeepMB)
+		c.warnf("P16", "its log is removed at the next checkpoint, and the changes in it are lost",
+			fmt.Sprintf("ALTER SYSTEM SET max_slot_wal_keep_size = '%dMB'; SELECT pg_reload_conf(); -- then let kafkasync catch up", keep),
+			"slot %s is %d MB behind, more than the server keeps", s.Name, s.Retained>>20)
+	}
+	c.okf("P16", "slot %s is healthy, %d MB behind", s.Name, s.Retained>>20)
+}
+
+func (c *checkup) checkSlotReader() {
+	s := c.slot
+	switch {
+	case s.ActivePID == 0:
+		c.okf("P17", "nobody reads slot %s", s.Name)
+	case strings.HasPrefix(s.Application, ourApplications):
+		c.okf("P17", "slot %s is read by %s", s.Name, s.Application)
+	default:
+		c.errorf("P17", "a slot has one reader; what the other has read is not sent to us",
+			fmt.Sprintf("SELECT pg_terminate_backend(%d); -- after stopping the program, which would come back", s.ActivePID),
+			"slot %s is read by process %d (%s)", s.Name, s.ActivePID, readerName(s))
+	}
+}
+
+func readerName(s *slotState) string {
+	who := s.Application
+	if who == "" {
+		who = "its name is not shown to us"
+	}
+	if s.Address != "" {
+		who += ", from " + s.Address
+	}
+	return who
+}

@@ -1,0 +1,267 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// checkRules compares the rules with the tables that exist.
+func (c *checkup) checkRules(ctx context.Context, conn *pgx.Conn) {
+	var all, left []string
+	for _, t := range c.tables {
+		all = append(all, t.Name)
+		if !c.sel.Captures(t.Name) {
+			left = append(left, t.Name)
+		}
+	}
+	if u, ok := c.sel.(unmatcher); ok {
+		for _, name := range u.Unmatched(all) {
+			if err := c.unmatched(ctx, conn, name, all); err != nil {
+				c.failed("T01", err)
+				return
+			}
+		}
+	}
+	if len(c.captured) == 0 {
+		c.errorf("T01", "the pipeline waits for one", "correct tables[].match in the file, or create the tables",
+			"no rule matches a table of database %s", c.server.Database)
+	}
+	c.okf("T01", "%d tables are captured", len(c.captured))
+	if len(left) > 0 {
+		c.okf("T02", "not captured: %s", names(left))
+	}
+}
+
+// unmatched says why a table that a rule names in full cannot be captured.
+func (c *checkup) unmatched(ctx context.Context, conn *pgx.Conn, name string, all []string) error {
+	const why = "the rule would never publish anything"
+	for _, t := range c.tables {
+		if slices.ContainsFunc(t.Leaves, func(h heap) bool { return h.Name == name }) {
+			c.errorf("T01", why, fmt.Sprintf("write match: %s", t.Name), "%s is a partition of %s, and rules match the whole table", name, t.Name)
+			return nil
+		}
+	}
+	kind, err := relationKind(ctx, conn, name)
+	if err != nil {
+		return err
+	}
+	if kind != "" {
+		c.errorf("P14", "the log holds changes of tables only", "match the tables behind it, or take the rule out of the file",
+			"%s is %s", name, kind)
+		return nil
+	}
+	fix := fmt.Sprintf("create %s, or take the rule out of the file", name)
+	if near := nearest(name, all); near != "" {
+		fix = fmt.Sprintf("write match: %s, or create %s", near, name)
+	}
+	c.errorf("T01", why, fix, "there is no table %s", name)
+	return nil
+}
+
+const relationKindSQL = `SELECT coalesce((SELECT CASE c.relkind WHEN 'v' THEN 'a view' WHEN 'm' THEN 'a materialized view'
+		WHEN 'f' THEN 'a foreign table' WHEN 'S' THEN 'a sequence' ELSE '' END
+	FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+	WHERE n.nspname || '.' || c.relname = $1 LIMIT 1), '')`
+
+// relationKind says what else than a table has that name, or "".
+func relationKind(ctx context.Context, conn *pgx.Conn, name string) (string, error) {
+	var kind string
+	err := conn.QueryRow(ctx, relationKindSQL, name).Scan(&kind)
+	return kind, classify(err, "looking for "+name)
+}
+
+// nearest returns the name that takes the fewest edits to reach, or "" if none is near.
+func nearest(name string, all []string) string {
+	best, at := "", len(name)/3+1
+	for _, candidate := range all {
+		if d := distance(name, candidate); d < at {
+			best, at = candidate, d
+		}
+	}
+	return best
+}
+
+// distance counts the bytes to insert, delete or replace to get from a to b.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			diagonal, row[j+1] = row[j+1], min(diagonal+cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+// checkTables looks at each captured table: can its rule be obeyed, and does the
+// application go on working once it is published.
+func (c *checkup) checkTables() {
+	for i := range c.captured {
+		t := &c.captured[i]
+		c.checkStorage(t)
+		c.checkIdentity(t)
+		c.checkColumns(t)
+	}
+	for i := range c.tables {
+		// A publication may hold more than the rules ask for.
+		if t := &c.tables[i]; c.pub != nil && c.pub.covers(t) && !c.sel.Captures(t.Name) {
+			c.checkIdentity(t)
+		}
+	}
+	c.okf("T03", "the tables have the columns that the rules ask for, of types that can be read")
+	c.okf("P11", "the tables have a replica identity")
+	c.okf("P12", "the replica identities hold the keys")
+	c.okf("P13", "the log holds the columns that the rules ask for")
+	c.okf("P14", "the log holds the tables")
+}
+
+func (c *checkup) checkStorage(t *table) {
+	for _, h := range t.heaps() {
+		if h.Persistence == 'u' {
+			c.errorf("P14", "the log holds nothing of it", fmt.Sprintf("ALTER TABLE %s SET LOGGED; -- writes the whole table to the log once", h.quoted()),
+				"%s is unlogged", h.Name)
+		}
+	}
+	for _, h := range t.Leaves {
+		if h.Kind == 'f' {
+			c.warnf("P14", "its changes are in another server's log, and not published",
+				fmt.Sprintf("ALTER TABLE %s DETACH PARTITION %s;", t.quoted(), h.quoted()),
+				"the partition %s of %s is a foreign table", h.Name, t.Name)
+		}
+	}
+}
+
+func (c *checkup) checkIdentity(t *table) {
+	why := "once it is published, UPDATE and DELETE fail for the application"
+	if c.pub != nil && c.pub.covers(t) {
+		why = "it is in publication " + c.pub.Name + ": UPDATE and DELETE fail for the application"
+	}
+	for _, h := range t.heaps() {
+		if problem := h.identityProblem(); problem != "" {
+			c.errorf("P11", why, h.identityFix(nil), "%s has no usable replica identity: %s", h.Name, problem)
+		}
+	}
+}
+
+// identityFix is the statement that puts the columns into the replica identity
+// at the least cost, or gives the table one at all.
+func (h *heap) identityFix(columns []string) string {
+	alter := "ALTER TABLE " + h.quoted() + " REPLICA IDENTITY "
+	for _, x := range h.Indexes {
+		if x.Primary && x.Usable && holdsAll(x.Columns, columns) {
+			return alter + "DEFAULT;"
+		}
+	}
+	for _, x := range h.Indexes {
+		if x.Usable && x.NotNull && holdsAll(x.Columns, columns) {
+			return alter + "USING INDEX " + quoteName(x.Name) + ";"
+		}
+	}
+	return alter + "FULL; -- puts the whole old row into the log; a primary key costs less"
+}
+
+func holdsAll(set, wanted []string) bool {
+	return !slices.ContainsFunc(wanted, func(w string) bool { return !slices.Contains(set, w) })
+}
+
+// checkColumns looks at the columns that the table's rule asks for.
+func (c *checkup) checkColumns(t *table) {
+	all, primary := attributeNames(t.Columns), t.primaryKey()
+	wanted, err := c.sel.Columns(t.Name, all, primary)
+	if err != nil {
+		c.ruleProblem(t, all, err)
+		return
+	}
+	key := primary
+	if k, ok := c.sel.(keyer); ok {
+		key = k.Key(t.Name, primary)
+	} else if len(key) == 0 {
+		key = wanted
+	}
+	for _, a := range t.Columns {
+		if !slices.Contains(wanted, a.Name) {
+			continue
+		}
+		if a.Generated != 0 && (a.Generated != 's' || c.pub == nil || !c.pub.Generated) {
+			c.generatedProblem(t, a)
+		}
+		if decoderOf(a.TypeOID) == nil {
+			c.failed("T03", typeFault(t.Name, a.Name, a.TypeName))
+		}
+		if slices.Contains(key, a.Name) && !a.NotNull {
+			c.errorf("P12", "a row without a key cannot be published",
+				fmt.Sprintf("ALTER TABLE %s ALTER COLUMN %s SET NOT NULL;", t.quoted(), quoteName(a.Name)),
+				"the key column %q of %s may be NULL", a.Name, t.Name)
+		}
+	}
+	c.checkKey(t, key)
+}
+
+func attributeNames(columns []attribute) []string {
+	all := make([]string, len(columns))
+	for i, a := range columns {
+		all[i] = a.Name
+	}
+	return all
+}
+
+// checkKey compares the key with what the log holds of a deleted row. A heap
+// without any replica identity has been reported already.
+func (c *checkup) checkKey(t *table, key []string) {
+	for _, h := range t.heaps() {
+		missing := slices.DeleteFunc(slices.Clone(key), h.identifies)
+		if len(missing) > 0 && h.identityProblem() == "" {
+			c.errorf("P12", "a deleted row could not be named", h.identityFix(key),
+				"the replica identity of %s lacks key column %s", h.Name, strings.Join(missing, ", "))
+		}
+	}
+}
+
+// ruleProblem says why the rule and the table do not fit. Only a missing key
+// can be mended on the side of the table.
+func (c *checkup) ruleProblem(t *table, all []string, err error) {
+	fix := fmt.Sprintf("correct key and payload of the rule; the columns of %s are %s", t.Name, strings.Join(all, ", "))
+	if _, otherwise := c.sel.Columns(t.Name, all, all[:min(1, len(all))]); len(t.primaryKey()) == 0 && otherwise == nil {
+		fix = keyFix(t, all)
+	}
+	c.errorf("T03", "the pipeline would not start", fix, "the rule for %s cannot be obeyed: %v", t.Name, err)
+}
+
+func keyFix(t *table, all []string) string {
+	for _, x := range t.Indexes {
+		if x.Usable && x.NotNull {
+			quoted := make([]string, len(x.Columns))
+			for i, name := range x.Columns {
+				quoted[i] = quoteName(name)
+			}
+			return fmt.Sprintf("ALTER TABLE %s ADD PRIMARY KEY (%s); -- or write key: [%s] and payload: [%[3]s] into its rule",
+				t.quoted(), strings.Join(quoted, ", "), strings.Join(x.Columns, ", "))
+		}
+	}
+	name := "id"
+	for slices.Contains(all, name) {
+		name = "row_" + name
+	}
+	return fmt.Sprintf("ALTER TABLE %s ADD COLUMN %s bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY; "+
+		"-- rewrites the table; or name key and payload columns, or skip: true, in its rule", t.quoted(), quoteName(name))
+}
+
+func (c *checkup) generatedProblem(t *table, a attribute) {
+	fix := fmt.Sprintf("take column %s out of key and payload of the rule for %s", a.Name, t.Name)
+	if a.Generated == 's' && c.server.Version >= 180000 && c.pub != nil {
+		fix = fmt.Sprintf("ALTER PUBLICATION %s SET (publish_generated_columns = stored);", quoteName(c.pub.Name))
+	}
+	c.errorf("P13", "the log does not hold its values", fix, "column %q of %s is generated", a.Name, t.Name)
+}
