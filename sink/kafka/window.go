@@ -1,0 +1,85 @@
+package kafka
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+const (
+	// recordOverhead is what one record costs in memory besides its own bytes,
+	// from Produce until its report is read: librdkafka's message and headers, the
+	// report, and what the allocators lose. Measured by BenchmarkRecordOverhead.
+	recordOverhead = 1100
+	// largeRecord is the cost above which a record carries its own cost, so that
+	// one of them does not make the window small for all others.
+	largeRecord = 8 << 10
+)
+
+// window counts what is on its way to Kafka: Publish adds, the watcher takes
+// away. A report does not say how large its record was, and a per-record
+// opaque costs a locked map, so records below largeRecord all count as much as
+// the largest of them in the call (flat); larger ones carry their cost.
+type window struct {
+	flat  atomic.Int64 // set while nothing is in flight
+	held  atomic.Int64 // bytes in flight
+	acked atomic.Int64 // records acknowledged so far
+	// low is the mark at which Publish wants to be woken; -1: it is not waiting.
+	// Publish stores low and then looks at held, the watcher changes held and
+	// then looks at low, so one of them always sees the other.
+	low  atomic.Int64
+	wake chan struct{}
+
+	mu      sync.Mutex
+	failed  error // the first record or producer that failed
+	trouble error // why Kafka may be silent, by its latest error events
+}
+
+func newWindow() *window {
+	w := &window{wake: make(chan struct{}, 1)}
+	w.low.Store(-1)
+	return w
+}
+
+// taken removes reported records from the window.
+func (w *window) taken(records, bytes int64) {
+	w.acked.Add(records)
+	if held := w.held.Add(-bytes); held <= w.low.Load() {
+		w.signal()
+	}
+}
+
+// fail keeps the first failure and wakes Publish.
+func (w *window) fail(err error) {
+	w.mu.Lock()
+	if w.failed == nil {
+		w.failed = err
+	}
+	w.mu.Unlock()
+	w.signal()
+}
+
+func (w *window) failure() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.failed
+}
+
+// setTrouble keeps why Kafka is silent; nil forgets it.
+func (w *window) setTrouble(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.trouble = err
+}
+
+func (w *window) troubled() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.trouble
+}
+
+func (w *window) signal() {
+	select {
+	case w.wake <- struct{}{}:
+	default: // it has not yet seen the last one
+	}
+}
