@@ -1,0 +1,93 @@
+package web_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/kafkasync/kafkasync"
+	"github.com/kafkasync/kafkasync/internal/pipeline"
+	"github.com/kafkasync/kafkasync/internal/web"
+)
+
+func scrape(t *testing.T, m *web.Metrics) answer {
+	t.Helper()
+	registry := prometheus.NewPedanticRegistry() // refuses what does not keep to its description
+	if err := registry.Register(m); err != nil {
+		t.Fatalf("registering: %v", err)
+	}
+	return ask(t, http.MethodGet, start(t, web.Config{}, &reporter{}, registry)+"/metrics", "")
+}
+
+func TestMetricsAreTheContract(t *testing.T) {
+	snapshots := []pipeline.Snapshot{
+		{
+			Name: "shop", State: pipeline.Streaming, LagBytes: 4096, LagSeconds: 0.25,
+			Changes: map[pipeline.TableOp]uint64{
+				{Table: "public.products", Op: kafkasync.Updated}: 12,
+				{Table: "public.products", Op: kafkasync.Deleted}: 1,
+			},
+			Published:              map[string]uint64{"products": 13},
+			Restarts:               map[string]uint64{"source": 2},
+			PublishSeconds:         pipeline.Histogram{Bounds: []float64{0.01, 0.1}, Counts: []uint64{3, 2, 1}, Sum: 0.75, Count: 6},
+			CommitToPublishSeconds: pipeline.Histogram{Bounds: []float64{1}, Counts: []uint64{13, 0}, Sum: 1.5, Count: 13},
+		},
+		{
+			Name: "billing", State: pipeline.Stopped,
+			PublishSeconds:         pipeline.Histogram{Bounds: []float64{1}, Counts: []uint64{0, 0}},
+			CommitToPublishSeconds: pipeline.Histogram{Bounds: []float64{1}, Counts: []uint64{0, 0}},
+		},
+	}
+	m := web.NewMetrics(func() bool { return true }, func() []pipeline.Snapshot { return snapshots })
+	m.ObserveRaftCommit(250 * time.Millisecond)
+	m.ObserveRaftCommit(500 * time.Millisecond)
+	got := scrape(t, m)
+	if got.code != http.StatusOK {
+		t.Fatalf("got %d %s, want 200", got.code, got.body)
+	}
+	golden(t, "metrics.txt", got.body)
+}
+
+func TestPipelineThatHasNotRunYetHasMetrics(t *testing.T) {
+	fresh := []pipeline.Snapshot{pipeline.NewStatus("shop").Snapshot(time.Now())}
+	got := scrape(t, web.NewMetrics(func() bool { return true }, func() []pipeline.Snapshot { return fresh }))
+	if got.code != http.StatusOK || !strings.Contains(got.body, "\nkafkasync_pipeline_streaming{pipeline=\"shop\"} 0\n") {
+		t.Errorf("got %d %s, want 200 and a pipeline that does not stream", got.code, got.body)
+	}
+}
+
+func TestFollowerWithoutPipelinesShowsThatItDoesNotLead(t *testing.T) {
+	got := scrape(t, web.NewMetrics(func() bool { return false }, func() []pipeline.Snapshot { return nil }))
+	if got.code != http.StatusOK || !strings.Contains(got.body, "\nkafkasync_leader 0\n") {
+		t.Errorf("got %d %s, want kafkasync_leader 0", got.code, got.body)
+	}
+	if strings.Contains(got.body, "kafkasync_pipeline_") {
+		t.Errorf("got %s, want nothing about pipelines that run elsewhere", got.body)
+	}
+}
+
+func TestMetricThatCannotBeMadeFailsTheScrape(t *testing.T) {
+	status := pipeline.NewStatus("shop").Snapshot(time.Now())
+	tests := []struct {
+		name   string
+		change func(*pipeline.Snapshot)
+	}{
+		{"a label that is not UTF-8", func(s *pipeline.Snapshot) { s.Published = map[string]uint64{"\xff": 1} }},
+		{"a histogram without a count for each bound", func(s *pipeline.Snapshot) { s.PublishSeconds.Counts = s.PublishSeconds.Counts[:1] }},
+		{"two pipelines of one name", func(s *pipeline.Snapshot) { s.Name = "twice" }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			broken, twice := status, status
+			tt.change(&broken)
+			twice.Name = "twice"
+			got := scrape(t, web.NewMetrics(func() bool { return true }, func() []pipeline.Snapshot { return []pipeline.Snapshot{broken, twice} }))
+			if got.code != http.StatusInternalServerError {
+				t.Errorf("got %d, want 500: an answer with holes looks like good news", got.code)
+			}
+		})
+	}
+}

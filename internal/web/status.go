@@ -1,0 +1,89 @@
+package web
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"time"
+)
+
+// Status is what GET /api/status answers and `status --json` prints. Its JSON is
+// a public contract: a list is never null, and fields are only ever added.
+type Status struct {
+	Cluster   Cluster    `json:"cluster"`
+	Pipelines []Pipeline `json:"pipelines"`
+	Delays    []Delay    `json:"delays"`
+	Gaps      []Gap      `json:"gaps"`
+}
+
+// Cluster is the cluster as the answering node sees it.
+type Cluster struct {
+	ID     string `json:"id"`
+	Leader string `json:"leader"` // the leader's node id; "" while there is none
+	Nodes  []Node `json:"nodes"`
+}
+
+// Node is a member of the cluster.
+type Node struct {
+	ID      string `json:"id"`
+	Address string `json:"address"` // of its HTTP
+	Role    string `json:"role"`    // leader, follower, candidate or nonvoter
+	Behind  uint64 `json:"behind"`  // entries of the Raft log that it has not applied yet
+}
+
+// Pipeline is one source on its way to Kafka.
+type Pipeline struct {
+	Name       string   `json:"name"`
+	State      string   `json:"state"`  // streaming, starting, waiting or stopped
+	Holder     string   `json:"holder"` // the node that holds the lease; "" if none
+	Epoch      uint64   `json:"epoch"`  // grants of the lease so far
+	Position   string   `json:"position"`
+	LagBytes   int64    `json:"lag_bytes"`
+	LagSeconds float64  `json:"lag_seconds"`
+	Error      string   `json:"error"` // what, what is at risk, and what fixes it; "" if all is well
+	Tables     []string `json:"tables"`
+}
+
+// Delay is one delay of one topic.
+type Delay struct {
+	Topic       string     `json:"topic"`
+	DelayMS     int64      `json:"delay_ms"`
+	Waiting     int64      `json:"waiting"`  // an upper bound: the topic's end minus what is committed
+	NextDue     *time.Time `json:"next_due"` // null if nothing waits
+	LateSeconds float64    `json:"late_seconds"`
+}
+
+// Gap is a range of changes known not to have been published.
+type Gap struct {
+	Pipeline string `json:"pipeline"`
+	Table    string `json:"table"`
+	From     string `json:"from"`
+	To       string `json:"to"`
+	Cause    string `json:"cause"`
+	Fix      string `json:"fix"`
+}
+
+// MarshalJSON writes lists that are nil as [], because a reader in another
+// language should not have to know Go's two ways to have nothing.
+func (s Status) MarshalJSON() ([]byte, error) {
+	type plain Status // has no MarshalJSON, which would call itself
+	s.Cluster.Nodes = list(s.Cluster.Nodes)
+	s.Delays, s.Gaps = list(s.Delays), list(s.Gaps)
+	s.Pipelines = list(slices.Clone(s.Pipelines)) // the caller's are not ours to change
+	for i := range s.Pipelines {
+		s.Pipelines[i].Tables = list(s.Pipelines[i].Tables)
+	}
+	// Whether < and > are escaped is for the encoder around this one to decide.
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(plain(s))
+	return out.Bytes(), err
+}
+
+func list[T any](l []T) []T {
+	if l == nil {
+		return []T{}
+	}
+	return l
+}
