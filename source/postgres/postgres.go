@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -37,6 +38,7 @@ type Source struct {
 	selector source.Selector
 	log      *slog.Logger
 	conn     *pgx.ConnConfig
+	covered  atomic.Pointer[[]string]
 }
 
 // New validates and assigns; it connects to nothing.
@@ -52,6 +54,14 @@ func New(cfg Config, o Options) (*Source, error) {
 		return nil, err
 	}
 	return &Source{cfg: cfg, selector: o.Selector, log: o.Logger, conn: conn}, nil
+}
+
+// Tables names the tables that match a rule, as of the last Open; nil before it.
+func (s *Source) Tables() []string {
+	if covered := s.covered.Load(); covered != nil {
+		return *covered
+	}
+	return nil
 }
 
 // connConfig parses the URL and fixes what decoding relies on: values are

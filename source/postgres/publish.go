@@ -29,6 +29,8 @@ func (s *Source) publish(ctx context.Context, conn *pgx.Conn) error {
 	if err := s.requireUsable(found); err != nil {
 		return err
 	}
+	covered := tableNames(found)
+	s.covered.Store(&covered)
 	p, err := findPublication(ctx, conn, s.cfg.Publication)
 	if err != nil {
 		return err
