@@ -77,7 +77,11 @@ type Source interface {
 	// that was committed before this call, what an earlier Head left behind is
 	// ours and adopted; with a fresh one, finding it is a Fault of class Stop.
 	Head(ctx context.Context, intent Intent) (Position, error)
-	// Open follows the log from a position that Head or a Batch returned.
+	// Open follows the log from a position that Head or a Batch returned, and that is
+	// durable: the server may forget its log before it, so a run that was cut short
+	// between committing a position and confirming it leaves nothing behind. Only
+	// the source knows how (not on another timeline), so the caller does not
+	// confirm it. The end of ctx does not end the stream once it is open.
 	Open(ctx context.Context, from Position) (Stream, error)
 }
 

@@ -220,6 +220,7 @@ func (m *Memory) attach(from source.Position) (*memoryStream, error) {
 			Risk:  "every change between",
 		}
 	}
+	m.confirmed = number
 	m.stream = &memoryStream{m: m, done: number}
 	return m.stream, nil
 }
