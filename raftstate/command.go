@@ -1,0 +1,111 @@
+package raftstate
+
+import (
+	"fmt"
+
+	"github.com/kafkasync/kafkasync/source"
+)
+
+// kind is the first byte of a command, its version the second. The bytes of a
+// kind and version never change; a command that needs another field gets
+// another version, and both stay readable for ever.
+type kind byte
+
+const (
+	kindIdentify kind = 1 + iota
+	kindGrant
+	kindCommit
+	kindRaise
+	kindDeclare
+)
+
+const commandVersion = 1
+
+// command is one change of the state. Everything that it depends on is in it.
+type command interface {
+	kind() kind
+	put(b []byte) []byte
+}
+
+// identify names the cluster; only the first counts.
+type identify struct{ clusterID string }
+
+// grant gives the lease of a pipeline to a node.
+type grant struct {
+	pipeline, holder string
+	micros           int64 // the proposer's clock, microseconds since 1970
+}
+
+// commit moves a pipeline's checkpoint.
+type commit struct {
+	pipeline string
+	epoch, n uint64
+	position source.Position
+}
+
+// raise moves the ceiling of a pipeline's sequence numbers.
+type raise struct {
+	pipeline string
+	epoch    uint64
+	ceiling  int64
+}
+
+// declare says that a pipeline's server is about to be prepared.
+type declare struct {
+	pipeline string
+	epoch    uint64
+}
+
+func (identify) kind() kind { return kindIdentify }
+func (grant) kind() kind    { return kindGrant }
+func (commit) kind() kind   { return kindCommit }
+func (raise) kind() kind    { return kindRaise }
+func (declare) kind() kind  { return kindDeclare }
+
+func (c identify) put(b []byte) []byte { return putString(b, c.clusterID) }
+
+func (c grant) put(b []byte) []byte {
+	return putInt(putString(putString(b, c.pipeline), c.holder), c.micros)
+}
+
+func (c commit) put(b []byte) []byte {
+	return putString(putUint(putUint(putString(b, c.pipeline), c.epoch), c.n), string(c.position))
+}
+
+func (c raise) put(b []byte) []byte {
+	return putInt(putUint(putString(b, c.pipeline), c.epoch), c.ceiling)
+}
+
+func (c declare) put(b []byte) []byte { return putUint(putString(b, c.pipeline), c.epoch) }
+
+func encode(c command) []byte {
+	return c.put([]byte{byte(c.kind()), commandVersion})
+}
+
+// decode fails for what this release does not know, which a newer one may have written.
+func decode(data []byte) (command, error) {
+	r := &reader{rest: data}
+	k, version := kind(r.byte()), r.byte()
+	if version != commandVersion {
+		return nil, fmt.Errorf("command %d of version %d: unknown", k, version)
+	}
+	var c command
+	switch k {
+	case kindIdentify:
+		c = identify{clusterID: r.string()}
+	case kindGrant:
+		c = grant{pipeline: r.string(), holder: r.string(), micros: r.int()}
+	case kindCommit:
+		c = commit{pipeline: r.string(), epoch: r.uint(), n: r.uint(), position: source.Position(r.string())}
+	case kindRaise:
+		c = raise{pipeline: r.string(), epoch: r.uint(), ceiling: r.int()}
+	case kindDeclare:
+		c = declare{pipeline: r.string(), epoch: r.uint()}
+	default:
+		return nil, fmt.Errorf("command %d of version %d: unknown", k, version)
+	}
+	if err := r.end(); err != nil {
+		return nil, fmt.Errorf("command %d of version %d: %w", k, version, err)
+	}
+	return c, nil
+}

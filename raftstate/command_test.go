@@ -1,0 +1,104 @@
+package raftstate
+
+import (
+	"bytes"
+	"encoding/hex"
+	"testing"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/kafkasync/kafkasync/source"
+)
+
+// The bytes of a command are kept in logs on disk: a difference here means that
+// a cluster cannot be upgraded. Add a version instead.
+func TestCommandBytesNeverChange(t *testing.T) {
+	tests := []struct {
+		command command
+		want    string
+	}{
+		{identify{clusterID: "c1"}, "0101" + "000000026331"},
+		{grant{pipeline: "shop", holder: "a", micros: 1_700_000_000_000_000}, "0201" + "0000000473686f70" + "0000000161" + "00060a24181e4000"},
+		{commit{pipeline: "shop", epoch: 3, n: 7, position: "0/16"}, "0301" + "0000000473686f70" + "0000000000000003" + "0000000000000007" + "00000004302f3136"},
+		{raise{pipeline: "shop", epoch: 3, ceiling: -1}, "0401" + "0000000473686f70" + "0000000000000003" + "ffffffffffffffff"},
+		{declare{pipeline: "", epoch: 1}, "0501" + "00000000" + "0000000000000001"},
+	}
+	for _, tt := range tests {
+		if got := hex.EncodeToString(encode(tt.command)); got != tt.want {
+			t.Errorf("%#v: got %s, want %s", tt.command, got, tt.want)
+		}
+		data, err := hex.DecodeString(tt.want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := decode(data)
+		if err != nil || got != tt.command {
+			t.Errorf("%s: got %#v, %v, want %#v", tt.want, got, err, tt.command)
+		}
+	}
+}
+
+func TestCommandsThatNoReleaseWroteAreRefused(t *testing.T) {
+	whole := encode(commit{pipeline: "shop", epoch: 3, n: 7, position: "0/16"})
+	tests := map[string][]byte{
+		"nothing":              {},
+		"no version":           {1},
+		"an unknown kind":      {99, 1},
+		"kind zero":            {0, 1},
+		"a newer version":      {byte(kindDeclare), 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1},
+		"something left over":  append(bytes.Clone(whole), 0),
+		"a length beyond it":   {byte(kindIdentify), 1, 0, 0, 0, 9, 'x'},
+		"a length beyond 2 GB": {byte(kindIdentify), 1, 0xff, 0xff, 0xff, 0xff, 'x'},
+	}
+	for i := range whole {
+		tests["the first bytes of one, "+hex.EncodeToString(whole[:i])] = whole[:i]
+	}
+	for name, data := range tests {
+		if got, err := decode(data); err == nil {
+			t.Errorf("%s: got %#v, want an error", name, got)
+		}
+	}
+}
+
+func FuzzDecodeCommand(f *testing.F) {
+	for _, c := range []command{
+		identify{clusterID: "c1"},
+		grant{pipeline: "shop", holder: "a", micros: 1},
+		commit{pipeline: "shop", epoch: 3, n: 7, position: "0/16"},
+		raise{pipeline: "shop", epoch: 3, ceiling: 9},
+		declare{pipeline: "shop", epoch: 3},
+	} {
+		f.Add(encode(c))
+	}
+	f.Add([]byte{3, 1, 0, 0, 0, 200})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		m := newMachine()
+		m.Apply(&raft.Log{Data: data}) // must not panic either
+		c, err := decode(data)
+		if (err == nil) != (m.failure() == nil) {
+			t.Errorf("decode says %v, the machine %v", err, m.failure())
+		}
+		if err == nil && !bytes.Equal(encode(c), data) {
+			t.Errorf("%x is %#v, which encodes to %x", data, c, encode(c))
+		}
+	})
+}
+
+func FuzzEncodeCommand(f *testing.F) {
+	f.Add("shop", "a", uint64(1), uint64(2), int64(-3))
+	f.Add("", "\x00\xff", ^uint64(0), uint64(0), int64(1<<62))
+	f.Fuzz(func(t *testing.T, name, text string, epoch, n uint64, number int64) {
+		for _, c := range []command{
+			identify{clusterID: text},
+			grant{pipeline: name, holder: text, micros: number},
+			commit{pipeline: name, epoch: epoch, n: n, position: source.Position(text)},
+			raise{pipeline: name, epoch: epoch, ceiling: number},
+			declare{pipeline: name, epoch: epoch},
+		} {
+			got, err := decode(encode(c))
+			if err != nil || got != c {
+				t.Errorf("got %#v, %v, want %#v", got, err, c)
+			}
+		}
+	})
+}

@@ -1,0 +1,92 @@
+package raftstate
+
+import (
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/kafkasync/kafkasync"
+)
+
+// machine is the state as Raft drives it: Apply, Snapshot and Restore come from
+// one goroutine, readers from any.
+type machine struct {
+	mu     sync.RWMutex
+	state  state
+	err    error         // why the machine stands still
+	broken chan struct{} // closed when err is set
+}
+
+// outcome is what Apply answers to the proposer. Raft keeps it apart from its own error.
+type outcome struct {
+	record record
+	err    error
+}
+
+func newMachine() *machine {
+	return &machine{state: newState(), broken: make(chan struct{})}
+}
+
+// Apply applies a committed entry. After one that it cannot read it applies
+// nothing more: going on would make this node's state differ from the others'.
+func (m *machine) Apply(entry *raft.Log) any {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.err != nil {
+		return outcome{err: m.err}
+	}
+	c, err := decode(entry.Data)
+	if err != nil {
+		m.err = &kafkasync.Fault{
+			Class: kafkasync.Stop,
+			What:  fmt.Sprintf("entry %d of the Raft log cannot be read by this version of kafkasync", entry.Index),
+			Fix:   "start this node with the version that the other nodes run, or ran last",
+			Err:   err,
+		}
+		close(m.broken)
+		return outcome{err: m.err}
+	}
+	r, err := m.state.apply(c)
+	return outcome{record: r, err: err}
+}
+
+// Snapshot refuses once the machine stands still: the entry that it could not
+// read must stay in the log, for the version that can.
+func (m *machine) Snapshot() (raft.FSMSnapshot, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.err != nil {
+		return nil, m.err
+	}
+	return snapshot(encodeSnapshot(m.state)), nil
+}
+
+// Restore replaces the state. If it fails, the state is as before. The library closes the reader.
+func (m *machine) Restore(from io.ReadCloser) error {
+	data, err := io.ReadAll(from)
+	if err != nil {
+		return fmt.Errorf("reading snapshot: %w", err)
+	}
+	s, err := decodeSnapshot(data)
+	if err != nil {
+		return fmt.Errorf("restoring snapshot: %w", err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.state = s
+	return nil
+}
+
+func (m *machine) clusterID() string {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.state.clusterID
+}
+
+func (m *machine) failure() error {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.err
+}

@@ -1,0 +1,80 @@
+package raftstate
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/kafkasync/kafkasync/source"
+)
+
+// snapshotVersion is the first byte of a snapshot. As with commands, a version's bytes never change.
+const snapshotVersion = 1
+
+// encodeSnapshot returns the same bytes for the same state.
+func encodeSnapshot(s state) []byte {
+	b := putString([]byte{snapshotVersion}, s.clusterID)
+	b = putUint(b, uint64(len(s.pipelines)))
+	for _, name := range slices.Sorted(maps.Keys(s.pipelines)) {
+		r := s.pipelines[name]
+		b = putString(b, name)
+		b = putUint(b, r.epoch)
+		b = putString(b, r.holder)
+		b = putUint(b, r.n)
+		b = putString(b, string(r.position))
+		b = putInt(b, r.ceiling)
+		b = putBool(b, r.declared)
+	}
+	return b
+}
+
+func decodeSnapshot(data []byte) (state, error) {
+	r := &reader{rest: data}
+	if version := r.byte(); version != snapshotVersion {
+		return state{}, fmt.Errorf("snapshot of version %d: unknown", version)
+	}
+	s := newState()
+	s.clusterID = r.string()
+	last := ""
+	for i, count := uint64(0), r.uint(); i < count && !r.failed; i++ {
+		name := r.string()
+		if i > 0 && name <= last {
+			r.failed = true
+		}
+		last = name
+		s.pipelines[name] = record{
+			epoch:    r.uint(),
+			holder:   r.string(),
+			n:        r.uint(),
+			position: source.Position(r.string()),
+			ceiling:  r.int(),
+			declared: r.bool(),
+		}
+	}
+	if err := r.end(); err != nil {
+		return state{}, fmt.Errorf("snapshot of version %d: %w", snapshotVersion, err)
+	}
+	return s, nil
+}
+
+// snapshot is the encoded state at one index of the log; Apply may go on while it is written.
+type snapshot []byte
+
+// Persist writes the snapshot.
+func (s snapshot) Persist(sink raft.SnapshotSink) error {
+	if _, err := sink.Write(s); err != nil {
+		if cancelErr := sink.Cancel(); cancelErr != nil {
+			return fmt.Errorf("writing snapshot: %w, then giving it up: %w", err, cancelErr)
+		}
+		return fmt.Errorf("writing snapshot: %w", err)
+	}
+	if err := sink.Close(); err != nil {
+		return fmt.Errorf("closing snapshot: %w", err)
+	}
+	return nil
+}
+
+// Release has nothing to release.
+func (s snapshot) Release() {}

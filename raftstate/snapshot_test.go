@@ -1,0 +1,115 @@
+package raftstate
+
+import (
+	"bytes"
+	"encoding/hex"
+	"io"
+	"math/rand/v2"
+	"reflect"
+	"testing"
+
+	"github.com/hashicorp/raft"
+)
+
+// As with commands: a difference here means that a folder on disk cannot be read any more.
+func TestSnapshotBytesNeverChange(t *testing.T) {
+	s := state{clusterID: "c1", pipelines: map[string]record{
+		"shop": {epoch: 3, holder: "a", n: 7, position: "0/16", ceiling: 1_700_000_000_000_000, declared: true},
+		"crm":  {epoch: 1, holder: "bc", ceiling: 5},
+	}}
+	want := "01" + "000000026331" + "0000000000000002" +
+		"0000000363726d" + "0000000000000001" + "000000026263" + "0000000000000000" + "00000000" + "0000000000000005" + "00" +
+		"0000000473686f70" + "0000000000000003" + "0000000161" + "0000000000000007" + "00000004302f3136" + "00060a24181e4000" + "01"
+	if got := hex.EncodeToString(encodeSnapshot(s)); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	data, err := hex.DecodeString(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := decodeSnapshot(data)
+	if err != nil || !reflect.DeepEqual(got, s) {
+		t.Errorf("got %+v, %v, want %+v", got, err, s)
+	}
+}
+
+func TestRestoreEqualsReplay(t *testing.T) {
+	for seed := range uint64(50) {
+		rng := rand.New(rand.NewPCG(seed, 2))
+		replayed, restored := newMachine(), newMachine()
+		// What a machine held before a restore must not show through.
+		applyEntry(t, restored, 1, encode(grant{"old", "z", 1}))
+		cut := rng.IntN(40)
+		for i := range 40 {
+			data := encode(randomCommand(rng))
+			applyEntry(t, replayed, uint64(i+1), data)
+			if i == cut {
+				if err := restored.Restore(persist(t, replayed)); err != nil {
+					t.Fatal(err)
+				}
+			} else if i > cut {
+				applyEntry(t, restored, uint64(i+1), data)
+			}
+		}
+		if !reflect.DeepEqual(restored.state, replayed.state) {
+			t.Fatalf("seed %d: got %+v, want %+v", seed, restored.state, replayed.state)
+		}
+	}
+}
+
+func TestADamagedSnapshotLeavesTheStateAlone(t *testing.T) {
+	m := newMachine()
+	applyEntry(t, m, 1, encode(grant{"shop", "a", 100}))
+	want := encodeSnapshot(m.state)
+	for name, data := range map[string][]byte{
+		"empty":           {},
+		"a newer version": {2},
+		"cut short":       want[:len(want)-1],
+		"too long":        append(bytes.Clone(want), 0),
+		"a huge count":    {1, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
+	} {
+		if err := m.Restore(io.NopCloser(bytes.NewReader(data))); err == nil {
+			t.Errorf("%s: got no error", name)
+		}
+		if got := encodeSnapshot(m.state); !bytes.Equal(got, want) {
+			t.Errorf("%s: the state changed", name)
+		}
+	}
+}
+
+func FuzzDecodeSnapshot(f *testing.F) {
+	f.Add(encodeSnapshot(newState()))
+	f.Add(encodeSnapshot(state{clusterID: "c1", pipelines: map[string]record{
+		"shop": {epoch: 3, holder: "a", n: 7, position: "0/16", ceiling: 9, declared: true}, "crm": {},
+	}}))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		s, err := decodeSnapshot(data)
+		if err == nil && !bytes.Equal(encodeSnapshot(s), data) {
+			t.Errorf("%x is %+v, which encodes to %x", data, s, encodeSnapshot(s))
+		}
+	})
+}
+
+// persist takes a snapshot the way the library does.
+func persist(t *testing.T, m *machine) io.ReadCloser {
+	t.Helper()
+	snap, err := m.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer snap.Release()
+	store := raft.NewInmemSnapshotStore()
+	_, transport := raft.NewInmemTransport("")
+	sink, err := store.Create(raft.SnapshotVersionMax, 1, 1, raft.Configuration{}, 1, transport)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := snap.Persist(sink); err != nil {
+		t.Fatal(err)
+	}
+	_, from, err := store.Open(sink.ID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return from
+}

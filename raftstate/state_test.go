@@ -1,0 +1,228 @@
+package raftstate
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/kafkasync/kafkasync"
+	"github.com/kafkasync/kafkasync/source"
+)
+
+func TestEpochsCountGrantsOfEachPipeline(t *testing.T) {
+	s := newState()
+	for _, want := range []struct {
+		pipeline string
+		epoch    uint64
+	}{{"shop", 1}, {"shop", 2}, {"crm", 1}, {"shop", 3}} {
+		r, err := s.apply(grant{pipeline: want.pipeline, holder: "a", micros: 5})
+		if err != nil || r.epoch != want.epoch {
+			t.Errorf("%s: got epoch %d, %v, want %d", want.pipeline, r.epoch, err, want.epoch)
+		}
+	}
+}
+
+func TestTheFloorIsTheOldCeilingOrTheClock(t *testing.T) {
+	tests := []struct {
+		name           string
+		raised, micros int64
+		want           int64
+	}{
+		{"the clock went on", 200, 300, 300},
+		{"the clock stands behind what was used", 200, 150, 200},
+		{"the clock stands before 1970", 0, -5, 100},
+	}
+	for _, tt := range tests {
+		s := newState()
+		mustApply(t, &s, grant{pipeline: "shop", holder: "a", micros: 100})
+		mustApply(t, &s, raise{pipeline: "shop", epoch: 1, ceiling: tt.raised})
+		r := mustApply(t, &s, grant{pipeline: "shop", holder: "b", micros: tt.micros})
+		if r.ceiling != tt.want {
+			t.Errorf("%s: got floor %d, want %d", tt.name, r.ceiling, tt.want)
+		}
+	}
+	s := newState()
+	if r := mustApply(t, &s, grant{pipeline: "shop", micros: -5}); r.ceiling != 1 {
+		t.Errorf("got a first floor of %d, want a positive one", r.ceiling)
+	}
+}
+
+func TestWhatIsRefusedChangesNothing(t *testing.T) {
+	tests := []struct {
+		name    string
+		command command
+		want    error
+	}{
+		{"a commit of an older epoch", commit{"shop", 1, 99, "p9"}, ErrFenced},
+		{"a commit of an epoch that was never granted", commit{"shop", 3, 99, "p9"}, ErrFenced},
+		{"a commit of an unknown pipeline", commit{"crm", 0, 1, "p9"}, ErrFenced},
+		{"a commit with the last number", commit{"shop", 2, 5, "p9"}, ErrFenced},
+		{"a commit with a lower number", commit{"shop", 2, 4, "p9"}, ErrFenced},
+		{"a commit of nothing", commit{"shop", 2, 6, ""}, errRefused},
+		{"a ceiling of an older epoch", raise{"shop", 1, 900}, ErrFenced},
+		{"a ceiling above 2^53", raise{"shop", 2, seqLimit + 1}, errRefused},
+		{"a declaration of an older epoch", declare{"shop", 1}, ErrFenced},
+		{"a grant by a clock that runs wild", grant{"shop", "b", seqLimit}, errRefused},
+	}
+	for _, tt := range tests {
+		s := newState()
+		mustApply(t, &s, identify{"c1"})
+		mustApply(t, &s, grant{"shop", "a", 100})
+		mustApply(t, &s, grant{"shop", "a", 100})
+		mustApply(t, &s, commit{"shop", 2, 5, "p5"})
+		before := encodeSnapshot(s)
+		if _, err := s.apply(tt.command); !errors.Is(err, tt.want) {
+			t.Errorf("%s: got error %v, want %v", tt.name, err, tt.want)
+		}
+		if after := encodeSnapshot(s); !bytes.Equal(after, before) {
+			t.Errorf("%s: changed the state from %x to %x", tt.name, before, after)
+		}
+	}
+}
+
+func TestOnlyTheFirstNameOfAClusterCounts(t *testing.T) {
+	s := newState()
+	mustApply(t, &s, identify{"c1"})
+	mustApply(t, &s, identify{"c2"})
+	if s.clusterID != "c1" {
+		t.Errorf("got cluster %q, want c1", s.clusterID)
+	}
+}
+
+// model says the same as state in other words: it remembers every command that
+// was accepted, and answers by looking back.
+type model struct{ accepted []command }
+
+func (m *model) epoch(pipeline string) (epoch uint64) {
+	for _, c := range m.accepted {
+		if g, ok := c.(grant); ok && g.pipeline == pipeline {
+			epoch++
+		}
+	}
+	return epoch
+}
+
+func (m *model) accepts(c command) bool {
+	switch c := c.(type) {
+	case commit:
+		for _, old := range m.accepted {
+			if o, ok := old.(commit); ok && o.pipeline == c.pipeline && o.epoch == c.epoch && o.n >= c.n {
+				return false
+			}
+		}
+		return c.n > 0 && c.epoch > 0 && c.epoch == m.epoch(c.pipeline)
+	case raise:
+		return c.epoch > 0 && c.epoch == m.epoch(c.pipeline)
+	case declare:
+		return c.epoch > 0 && c.epoch == m.epoch(c.pipeline)
+	}
+	return true
+}
+
+func (m *model) record(pipeline string) record {
+	r := record{epoch: m.epoch(pipeline)}
+	for _, c := range m.accepted {
+		switch c := c.(type) {
+		case grant:
+			if c.pipeline == pipeline {
+				r.holder, r.n, r.ceiling = c.holder, 0, max(r.ceiling, c.micros, 1)
+			}
+		case commit:
+			if c.pipeline == pipeline {
+				r.n, r.position = c.n, c.position
+			}
+		case raise:
+			if c.pipeline == pipeline {
+				r.ceiling = max(r.ceiling, c.ceiling)
+			}
+		case declare:
+			r.declared = r.declared || c.pipeline == pipeline
+		}
+	}
+	return r
+}
+
+func TestTheMachineDoesWhatTheModelDoes(t *testing.T) {
+	for seed := range uint64(200) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		machine, model := newMachine(), &model{}
+		for i := range 60 {
+			c := randomCommand(rng)
+			want := model.accepts(c)
+			if want {
+				model.accepted = append(model.accepted, c)
+			}
+			got := applyEntry(t, machine, uint64(i+1), encode(c))
+			if (got.err == nil) != want {
+				t.Fatalf("seed %d, command %d, %#v: got error %v, want accepted: %t", seed, i, c, got.err, want)
+			}
+		}
+		for _, name := range []string{"shop", "crm"} {
+			if got, want := machine.state.pipelines[name], model.record(name); got != want {
+				t.Fatalf("seed %d, pipeline %s: got %+v, want %+v", seed, name, got, want)
+			}
+		}
+	}
+}
+
+func TestAnEntryOfANewerReleaseStopsTheMachine(t *testing.T) {
+	m := newMachine()
+	applyEntry(t, m, 1, encode(grant{"shop", "a", 100}))
+	before := encodeSnapshot(m.state)
+	applyEntry(t, m, 2, []byte{99, 1})
+	out := applyEntry(t, m, 3, encode(grant{"shop", "a", 100}))
+
+	if kafkasync.ClassOf(out.err) != kafkasync.Stop || kafkasync.ClassOf(m.failure()) != kafkasync.Stop {
+		t.Errorf("got %v for the next entry and %v, want faults of class stop", out.err, m.failure())
+	}
+	if !bytes.Equal(encodeSnapshot(m.state), before) {
+		t.Error("the state changed after an entry that could not be read")
+	}
+	if _, err := m.Snapshot(); err == nil {
+		t.Error("got a snapshot, want the unread entry to stay in the log")
+	}
+	select {
+	case <-m.broken:
+	default:
+		t.Error("nobody was told")
+	}
+}
+
+func randomCommand(rng *rand.Rand) command {
+	pipeline := []string{"shop", "crm"}[rng.IntN(2)]
+	epoch := uint64(rng.IntN(5))
+	switch rng.IntN(10) {
+	case 0:
+		return identify{fmt.Sprint("c", rng.IntN(3))}
+	case 1:
+		return grant{pipeline, []string{"a", "b"}[rng.IntN(2)], rng.Int64N(1000) - 100}
+	case 2, 3:
+		return raise{pipeline, epoch, rng.Int64N(1200)}
+	case 4:
+		return declare{pipeline, epoch}
+	default:
+		return commit{pipeline, epoch, uint64(rng.IntN(20)), source.Position(fmt.Sprint("p", rng.IntN(1000)))}
+	}
+}
+
+func mustApply(t *testing.T, s *state, c command) record {
+	t.Helper()
+	r, err := s.apply(c)
+	if err != nil {
+		t.Fatalf("%#v: %v", c, err)
+	}
+	return r
+}
+
+func applyEntry(t *testing.T, m *machine, index uint64, data []byte) outcome {
+	t.Helper()
+	out, ok := m.Apply(&raft.Log{Index: index, Data: data}).(outcome)
+	if !ok {
+		t.Fatal("Apply did not return an outcome")
+	}
+	return out
+}

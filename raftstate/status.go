@@ -1,0 +1,133 @@
+package raftstate
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/kafkasync/kafkasync/source"
+)
+
+// Status is what this node knows of the cluster. On a node that does not lead it may be behind.
+type Status struct {
+	ClusterID string // "" until the first lease was granted
+	ID        string // of this node
+	Role      string // of this node: leader, follower, candidate, starting or stopped
+	Leader    string // id of the leader; "" if none is known
+	Behind    uint64 // log entries that are committed, as far as this node knows, and not yet applied by it
+	Nodes     []Member
+	Pipelines []Pipeline // by name
+}
+
+// Member is a node of the cluster.
+type Member struct {
+	ID      string
+	Address string
+	Role    string // leader, follower, or learner: receives everything and does not vote yet
+}
+
+// Pipeline is what the cluster remembers of a pipeline.
+type Pipeline struct {
+	Name     string
+	Holder   string // id of the node that was given the last lease
+	Epoch    uint64
+	Position source.Position
+	Ceiling  int64
+	Declared bool
+}
+
+// Status returns a copy of what is known now. It waits for nothing.
+func (n *Node) Status() Status {
+	s := n.machine.status()
+	s.ID = n.cfg.ID
+	n.mu.Lock()
+	phase, r := n.phase, n.raft
+	n.mu.Unlock()
+	switch {
+	case phase >= closed:
+		s.Role = "stopped"
+		return s
+	case r == nil:
+		s.Role = "starting"
+		return s
+	}
+	_, leader := r.LeaderWithID()
+	s.Leader = string(leader)
+	s.Role = roleName(r.State())
+	s.Behind = behind(r)
+	for _, server := range r.GetConfiguration().Configuration().Servers {
+		m := Member{ID: string(server.ID), Address: string(server.Address), Role: "follower"}
+		switch {
+		case server.Suffrage != raft.Voter:
+			m.Role = "learner"
+		case server.ID == leader:
+			m.Role = "leader"
+		}
+		s.Nodes = append(s.Nodes, m)
+	}
+	return s
+}
+
+// Ready returns nil when a leader is known and this node has applied all that it knows to be committed.
+func (n *Node) Ready() error {
+	if err := n.machine.failure(); err != nil {
+		return err
+	}
+	n.mu.Lock()
+	phase, r := n.phase, n.raft
+	n.mu.Unlock()
+	switch {
+	case phase >= closing:
+		return ErrStopped
+	case r == nil:
+		return errors.New("this node is starting")
+	}
+	if address, _ := r.LeaderWithID(); address == "" {
+		return errors.New("no leader is known: a majority of the nodes cannot be reached, or they are voting")
+	}
+	// A node that starts does not know what is committed until the leader has committed something new.
+	if r.CommitIndex() == 0 {
+		return errors.New("catching up: waiting for the leader's first entry")
+	}
+	if left := behind(r); left > 0 {
+		return fmt.Errorf("catching up: %d log entries to apply", left)
+	}
+	return nil
+}
+
+func (m *machine) status() Status {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	s := Status{ClusterID: m.state.clusterID}
+	for _, name := range slices.Sorted(maps.Keys(m.state.pipelines)) {
+		r := m.state.pipelines[name]
+		s.Pipelines = append(s.Pipelines, Pipeline{
+			Name: name, Holder: r.holder, Epoch: r.epoch, Position: r.position, Ceiling: r.ceiling, Declared: r.declared,
+		})
+	}
+	return s
+}
+
+func behind(r *raft.Raft) uint64 {
+	applied := r.AppliedIndex() // first: both only grow
+	if committed := r.CommitIndex(); committed > applied {
+		return committed - applied
+	}
+	return 0
+}
+
+func roleName(s raft.RaftState) string {
+	switch s {
+	case raft.Leader:
+		return "leader"
+	case raft.Candidate:
+		return "candidate"
+	case raft.Shutdown:
+		return "stopped"
+	default:
+		return "follower"
+	}
+}
