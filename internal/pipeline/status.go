@@ -165,21 +165,30 @@ func (s *Status) publishedBatch(b *source.Batch, msgs []kafkasync.Message, took 
 	}
 	// Neighbours are mostly of one table, one operation and one transaction:
 	// counting them by the run keeps maps and buckets out of the row's path.
-	for from, to := 0, 0; from < len(b.Changes); from = to {
-		first := &b.Changes[from]
-		for to = from; to < len(b.Changes) && sameKind(first, &b.Changes[to]); to++ {
-		}
-		n := uint64(to - from)
-		s.changes[TableOp{first.Table.Name, first.Op}] += n
-		s.age.observe(max(0, now.Sub(first.Committed).Seconds()), n)
+	for rest := b.Changes; len(rest) > 0; {
+		first, n := &rest[0], runLength(rest, sameKind)
+		s.changes[TableOp{first.Table.Name, first.Op}] += uint64(n)
+		s.age.observe(max(0, now.Sub(first.Committed).Seconds()), uint64(n))
+		rest = rest[n:]
 	}
-	for from, to := 0, 0; from < len(msgs); from = to {
-		for to = from; to < len(msgs) && msgs[to].Topic == msgs[from].Topic; to++ {
-		}
-		s.published[msgs[from].Topic] += uint64(to - from)
+	for rest := msgs; len(rest) > 0; {
+		topic, n := rest[0].Topic, runLength(rest, sameTopic)
+		s.published[topic] += uint64(n)
+		rest = rest[n:]
 	}
+}
+
+// runLength counts the elements at the start of s that are like the first one; s is not empty.
+func runLength[T any](s []T, alike func(a, b *T) bool) int {
+	n := 1
+	for n < len(s) && alike(&s[0], &s[n]) {
+		n++
+	}
+	return n
 }
 
 func sameKind(a, b *source.Change) bool {
 	return a.Table == b.Table && a.Op == b.Op && a.Committed.Equal(b.Committed)
 }
+
+func sameTopic(a, b *kafkasync.Message) bool { return a.Topic == b.Topic }
