@@ -6,7 +6,7 @@ import "time"
 // first rule that matches a table decides; a table without a rule is not
 // captured.
 type Rule struct {
-	Match      string        // case-sensitive glob on schema.table; * stops at the dot
+	Match      string        // case-sensitive glob on schema.table, see ValidMatch
 	Skip       bool          // the tables are not captured
 	Topic      string        // template over {pipeline}, {schema}, {table}; default "{table}"
 	Payload    []Column      // default: the primary key
