@@ -1,0 +1,97 @@
+// Package devstack runs real servers on this machine for tests, the demo,
+// benchmarks and people: PostgreSQL and Apache Kafka, as child processes on free
+// loopback ports, in folders of their own.
+//
+// It promises that a started server answers, that the error of one that does
+// not start shows the end of its log, and that no server and no temporary folder
+// outlives the process that started it, even if that process dies by kill -9: a
+// guard process stays behind for as long as it takes to clean up.
+//
+// It never touches a server that it did not start, and never listens beyond
+// 127.0.0.1.
+package devstack
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// Component is something that Install can put on this machine.
+type Component string
+
+// The components.
+const (
+	ComponentPostgres Component = "postgresql" // Debian's package, or what is on the PATH
+	ComponentKafka    Component = "kafka"      // Apache Kafka's jars, and a Java runtime
+	ComponentKcat     Component = "kcat"       // the Kafka client for people
+)
+
+// Install makes sure that each component is on this machine. It asks nothing,
+// writes one line to log for whatever it installs and nothing if all is there.
+// Processes that install at the same time wait for each other.
+func Install(ctx context.Context, log io.Writer, what ...Component) error {
+	for _, c := range what {
+		if installed(c) {
+			continue
+		}
+		if err := installLocked(ctx, log, c); err != nil {
+			return fmt.Errorf("installing %s: %w", c, err)
+		}
+	}
+	return nil
+}
+
+func installLocked(ctx context.Context, log io.Writer, c Component) error {
+	cache, err := cacheDir()
+	if err != nil {
+		return err
+	}
+	unlock, err := lockFile(ctx, filepath.Join(cache, "install.lock"))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if installed(c) { // by whoever held the lock before us
+		return nil
+	}
+	switch c {
+	case ComponentPostgres:
+		return installPostgres(ctx, log)
+	case ComponentKafka:
+		return installKafka(ctx, log)
+	case ComponentKcat:
+		return aptInstall(ctx, log, "kcat")
+	default:
+		return fmt.Errorf("unknown component, want one of %s, %s, %s", ComponentPostgres, ComponentKafka, ComponentKcat)
+	}
+}
+
+func installed(c Component) bool {
+	switch c {
+	case ComponentPostgres:
+		_, err := postgresBinDir()
+		return err == nil
+	case ComponentKafka:
+		return kafkaInstalled()
+	case ComponentKcat:
+		return onPath("kcat")
+	default:
+		return false
+	}
+}
+
+// cacheDir is the folder that keeps what is downloaded, shared by all checkouts.
+func cacheDir() (string, error) {
+	base, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("finding the cache folder: %w", err)
+	}
+	dir := filepath.Join(base, "kafkasync")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", fmt.Errorf("creating the cache folder: %w", err)
+	}
+	return dir, nil
+}

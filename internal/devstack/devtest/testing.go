@@ -1,0 +1,131 @@
+// Package devtest hands tests the real servers of package devstack: one of each
+// kind per test process, started by the first test that asks, and stopped with
+// the process.
+//
+// It promises that tests in one process do not meet: a database and a topic are
+// a test's own. It never skips a test, except under -short, where no server is
+// to be started.
+package devtest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/kafkasync/kafkasync/internal/devstack"
+)
+
+// shared is a server that the tests of this process share. A start that failed
+// is not tried again: every test would wait for it.
+type shared[S interface{ Close() error }] struct {
+	once   sync.Once
+	server S
+	err    error
+	up     bool
+}
+
+func (s *shared[S]) get(t testing.TB, need devstack.Component, start func(context.Context) (S, error)) S {
+	t.Helper()
+	if testing.Short() {
+		t.Skipf("needs a real server (%s), and -short starts none", need)
+	}
+	s.once.Do(func() {
+		// The server outlives the test that asked first.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 10*time.Minute)
+		defer cancel()
+		if s.err = devstack.Install(ctx, os.Stderr, need); s.err == nil {
+			s.server, s.err = start(ctx)
+		}
+		s.up = s.err == nil
+	})
+	if s.err != nil {
+		t.Fatal(s.err)
+	}
+	return s.server
+}
+
+func (s *shared[S]) close() error {
+	if !s.up {
+		return nil
+	}
+	return s.server.Close()
+}
+
+//nolint:gochecknoglobals // one server per test process is what this package is for
+var (
+	postgres shared[*devstack.Postgres]
+	kafka    shared[*devstack.Kafka]
+	serial   atomic.Int64
+)
+
+// Main runs the tests of a package and then stops the servers that they started:
+//
+//	func TestMain(m *testing.M) { devtest.Main(m) }
+//
+// Without it nothing is left behind either, but nobody waits for the end.
+func Main(m *testing.M) {
+	code := m.Run()
+	for _, stop := range []func() error{postgres.close, kafka.close} {
+		if err := stop(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = max(code, 1)
+		}
+	}
+	os.Exit(code)
+}
+
+// Postgres returns the process's Postgres. A test that stops or configures its
+// server starts one of its own with devstack.StartPostgres.
+func Postgres(t testing.TB) *devstack.Postgres {
+	t.Helper()
+	return postgres.get(t, devstack.ComponentPostgres, func(ctx context.Context) (*devstack.Postgres, error) {
+		// Without fsync nothing is lost as long as the machine stays up, and tests are faster.
+		return devstack.StartPostgres(ctx, devstack.PostgresConfig{Settings: map[string]string{"fsync": "off"}})
+	})
+}
+
+// Kafka returns the process's Kafka, which creates topics when they are written to.
+func Kafka(t testing.TB) *devstack.Kafka {
+	t.Helper()
+	return kafka.get(t, devstack.ComponentKafka, func(ctx context.Context) (*devstack.Kafka, error) {
+		// The simpler compiler is ready sooner; a test ends before the better one pays.
+		return devstack.StartKafka(ctx, devstack.KafkaConfig{Java: []string{"-XX:TieredStopAtLevel=1"}})
+	})
+}
+
+// Database creates a database for the test and returns its URL. It is dropped
+// after the test, with its slots and whoever is connected.
+func Database(t testing.TB) string {
+	t.Helper()
+	server := Postgres(t)
+	name := fmt.Sprintf("t%d_%.40s", serial.Add(1), label(t))
+	if err := server.CreateDatabase(t.Context(), name); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
+		defer cancel()
+		if err := server.DropDatabase(ctx, name); err != nil {
+			t.Error(err)
+		}
+	})
+	return server.URL(name)
+}
+
+// Topic returns a name for a topic, or for the beginning of several, that no
+// other test of this process uses. It creates nothing.
+func Topic(t testing.TB) string {
+	t.Helper()
+	return fmt.Sprintf("t%d-%.100s", serial.Add(1), strings.ReplaceAll(label(t), "_", "-"))
+}
+
+// label is the test's name in lower case, digits and underscores.
+func label(t testing.TB) string {
+	return regexp.MustCompile(`[^a-z0-9]+`).ReplaceAllString(strings.ToLower(t.Name()), "_")
+}
