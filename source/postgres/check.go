@@ -132,9 +132,9 @@ func (c *checkup) failed(id string, err error) {
 	f := kafkasync.Finding{ID: id, Severity: kafkasync.SeverityError, What: err.Error(), Fix: "run kafkasync check again"}
 	var fault *kafkasync.Fault
 	if errors.As(err, &fault) {
-		f.What, f.Why = fault.What, fault.Risk
+		f.What, f.Why = fault.What, "the pipeline does not start until this is fixed"
 		if fault.Err != nil {
-			f.Why = strings.TrimPrefix(fault.Risk+"; "+fault.Err.Error(), "; ")
+			f.Why = fault.Err.Error()
 		}
 		if fault.Fix != "" {
 			f.Fix = fault.Fix

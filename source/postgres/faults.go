@@ -112,7 +112,7 @@ func authorizationFault(pg *pgconn.PgError, cfg *pgconn.Config) *kafkasync.Fault
 	switch {
 	case strings.Contains(pg.Message, "pg_hba.conf"):
 		fault.What = fmt.Sprintf("pg_hba.conf does not let role %s into database %s from this machine", cfg.User, cfg.Database)
-		fault.Fix = fmt.Sprintf("put this line at the top of pg_hba.conf: %s\tthen run: SELECT pg_reload_conf();", hbaLine(pg, cfg))
+		fault.Fix = "put this line at the top of pg_hba.conf, then run SELECT pg_reload_conf(): " + hbaLine(pg, cfg)
 	case strings.Contains(pg.Message, "does not exist"):
 		fault.What = fmt.Sprintf("there is no role %s", cfg.User)
 		fault.Fix = "CREATE ROLE " + role + " LOGIN REPLICATION PASSWORD '...';"
@@ -269,22 +269,31 @@ func networkFault(err error) *kafkasync.Fault {
 		}
 		return fault
 	}
-	if isTLS(err) {
-		return &kafkasync.Fault{
-			Class: kafkasync.Wait, What: "the server's TLS does not fit sslmode",
-			Fix: "correct sslmode, sslrootcert, sslcert and sslkey in source.postgres.url, or the server's certificate",
-		}
-	}
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		return &kafkasync.Fault{
 			What: "nothing listens at the server's address",
 			Fix:  "start Postgres, or correct host and port in source.postgres.url",
 		}
 	}
+	var connecting *pgconn.ConnectError
+	if errors.As(err, &connecting) && pgconn.Timeout(err) {
+		return &kafkasync.Fault{
+			What: "the server does not answer",
+			Fix:  "correct host and port in source.postgres.url, or let the connection through the firewall",
+		}
+	}
 	if strings.Contains(err.Error(), "read only connection") { // pgx has no type for it
 		return &kafkasync.Fault{
 			What: "no server of the URL accepts writes",
 			Fix:  "wait for the failover, or add the primary to source.postgres.url",
+		}
+	}
+	// With sslmode=prefer a failed attempt with TLS is followed by one without,
+	// which has the better reason.
+	if isTLS(err) {
+		return &kafkasync.Fault{
+			Class: kafkasync.Wait, What: "the server's TLS does not fit sslmode",
+			Fix: "correct sslmode, sslrootcert, sslcert and sslkey in source.postgres.url, or the server's certificate",
 		}
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -92,6 +93,8 @@ func TestEachNetworkErrorHasItsClassAndItsText(t *testing.T) {
 		{"certificate", &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, kafkasync.Wait, "TLS"},
 		{"TLS alert", &net.OpError{Op: "remote error", Err: tls.AlertError(42)}, kafkasync.Wait, "TLS"},
 		{"no TLS", errors.New("server refused TLS connection"), kafkasync.Wait, "TLS"},
+		{"no TLS, then only standbys", errors.Join(errors.New("server refused TLS connection"), errors.New("read only connection")), kafkasync.Retry, "accepts writes"},
+		{"no TLS, then refused", errors.Join(errors.New("server refused TLS connection"), syscall.ECONNREFUSED), kafkasync.Retry, "nothing listens"},
 		{"only standbys", errors.New("ValidateConnect failed: read only connection"), kafkasync.Retry, "accepts writes"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -140,6 +143,24 @@ func TestAnUnreadableURLIsNeverPrinted(t *testing.T) {
 	}
 	if got := kafkasync.ClassOf(err); got != kafkasync.Stop {
 		t.Errorf("got class %v, want stop", got)
+	}
+}
+
+func TestAServerThatDoesNotAnswerIsTriedAgain(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err = pgconn.Connect(ctx, "postgres://cdc@"+silent.Addr().String()+"/shop?sslmode=disable")
+	var fault *kafkasync.Fault
+	if err = classify(err, "connecting"); !errors.As(err, &fault) {
+		t.Fatalf("got %v, want a Fault", err)
+	}
+	if fault.Class != kafkasync.Retry || !strings.Contains(fault.What, "does not answer") {
+		t.Errorf("got %v %q, want retry and that the server does not answer", fault.Class, fault.What)
 	}
 }
 
