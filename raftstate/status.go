@@ -71,7 +71,12 @@ func (n *Node) Status() Status {
 	return s
 }
 
-// Ready returns nil when a leader is known and this node has applied all that it knows to be committed.
+// inStep is how many entries may be on their way into the state of a node that
+// has caught up: one batch of the library. Without it, whoever asks while a
+// commit is being applied would be told that the node is not ready.
+const inStep = 64
+
+// Ready returns nil when a leader is known and this node keeps up with what it knows to be committed.
 func (n *Node) Ready() error {
 	if err := n.machine.failure(); err != nil {
 		return err
@@ -92,7 +97,7 @@ func (n *Node) Ready() error {
 	if r.CommitIndex() == 0 {
 		return errors.New("catching up: waiting for the leader's first entry")
 	}
-	if left := behind(r); left > 0 {
+	if left := behind(r); left > inStep {
 		return fmt.Errorf("catching up: %d log entries to apply", left)
 	}
 	return nil

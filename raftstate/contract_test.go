@@ -1,0 +1,8 @@
+package raftstate_test
+
+import (
+	"github.com/kafkasync/kafkasync/internal/pipeline"
+	"github.com/kafkasync/kafkasync/raftstate"
+)
+
+var _ pipeline.Lease = (*raftstate.Lease)(nil)
