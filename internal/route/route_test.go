@@ -34,7 +34,9 @@ func number(digits string) source.Value { return value(source.BigInt, digits) }
 
 func text(s string) source.Value { return value(source.Text, s) }
 
-func value(kind source.Kind, s string) source.Value { return source.Value{Kind: kind, Bytes: []byte(s)} }
+func value(kind source.Kind, s string) source.Value {
+	return source.Value{Kind: kind, Bytes: []byte(s)}
+}
 
 func row(values ...source.Value) []source.Value { return values }
 
