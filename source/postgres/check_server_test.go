@@ -78,7 +78,7 @@ func replica(t *testing.T, url, kind string) func() {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return func() { conn.Close(context.Background()) }
+	return func() { _ = conn.Close(context.WithoutCancel(t.Context())) }
 }
 
 // eventually waits for what the server does in its own time.
@@ -110,7 +110,7 @@ func TestAnOpenTransactionIsNamedAsLongAsTheSlotIsMissing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(context.Background())
+	defer func() { _ = conn.Close(t.Context()) }()
 
 	write(conn, "BEGIN; INSERT INTO products VALUES (1, 'a'); PREPARE TRANSACTION 'it''s mine';")
 	fix := p.diagnosed(t, warns, "P27", "prepared transaction it's mine").Fix
@@ -184,12 +184,12 @@ func TestAnotherReaderOfTheSlotIsNamed(t *testing.T) {
 	}
 	conn := read("another")
 	p.do(t, p.diagnosed(t, fails, "P17", fmt.Sprintf("process %d (another", conn.PID())).Fix)
-	conn.Close(context.Background())
+	_ = conn.Close(t.Context())
 	eventually(t, func() bool { return len(p.problems(t)) == 0 })
 
 	conn = read("kafkasync a 7.1")
 	p.healthy(t)
-	conn.Close(context.Background())
+	_ = conn.Close(t.Context())
 	eventually(t, func() bool {
 		return query(t, p.adminURL, "SELECT count(*) FROM pg_replication_slots WHERE active AND slot_name = '"+p.cfg.Slot+"'") == "0"
 	})
@@ -201,7 +201,7 @@ func TestATemporarySlotIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(context.Background())
+	defer func() { _ = conn.Close(t.Context()) }()
 	p.do(t, "CREATE PUBLICATION shop FOR TABLE products WITH (publish_via_partition_root = true);")
 	if _, err := conn.Exec(t.Context(), "SELECT pg_create_logical_replication_slot($1, 'pgoutput', true)", p.cfg.Slot); err != nil {
 		t.Fatal(err)
@@ -325,26 +325,26 @@ func TestAPoolerIsRecognised(t *testing.T) {
 // backend behind a client changes.
 func pooler(t *testing.T, server string) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { l.Close() })
+	t.Cleanup(func() { _ = l.Close() })
 	go func() {
 		for {
 			client, err := l.Accept()
 			if err != nil {
 				return
 			}
-			go pool(client, server)
+			go pool(context.WithoutCancel(t.Context()), client, server)
 		}
 	}()
 	return l.Addr().String()
 }
 
-func pool(client net.Conn, server string) {
+func pool(ctx context.Context, client net.Conn, server string) {
 	defer client.Close()
-	backend, err := net.Dial("tcp", server)
+	backend, err := new(net.Dialer).DialContext(ctx, "tcp", server)
 	if err != nil {
 		return
 	}

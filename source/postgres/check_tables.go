@@ -2,11 +2,14 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/kafkasync/kafkasync"
 )
 
 // checkRules compares the rules with the tables that exist.
@@ -232,13 +235,21 @@ func (c *checkup) checkKey(t *table, key []string) {
 // ruleProblem says why the rule and the table do not fit. Only a missing key
 // can be mended on the side of the table.
 func (c *checkup) ruleProblem(t *table, all []string, err error) {
-	fix := fmt.Sprintf("correct key and payload of the rule; the columns of %s are %s", t.Name, strings.Join(all, ", "))
-	if _, otherwise := c.sel.Columns(t.Name, all, all[:min(1, len(all))]); len(t.primaryKey()) == 0 && otherwise == nil {
-		fix = keyFix(t, all)
+	what, fix := err.Error(), fmt.Sprintf("correct the rule for %s; its columns are %s", t.Name, strings.Join(all, ", "))
+	var fault *kafkasync.Fault
+	if errors.As(err, &fault) {
+		what, fix = fault.What, fault.Fix
 	}
-	c.errorf("T03", "the pipeline would not start", fix, "the rule for %s cannot be obeyed: %v", t.Name, err)
+	if len(t.primaryKey()) == 0 && len(all) > 0 {
+		if _, withKey := c.sel.Columns(t.Name, all, all[:1]); withKey == nil {
+			fix = keyFix(t, all)
+		}
+	}
+	c.errorf("T03", "the pipeline does not start until this is fixed", fix, "%s", what)
 }
 
+// keyFix is the statement that gives a table a primary key: of columns that are
+// a key already, else of a new one.
 func keyFix(t *table, all []string) string {
 	for _, x := range t.Indexes {
 		if x.Usable && x.NotNull {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/kafkasync/kafkasync"
 	"github.com/kafkasync/kafkasync/internal/devstack/devtest"
+	"github.com/kafkasync/kafkasync/internal/route"
 	"github.com/kafkasync/kafkasync/source/postgres"
 )
 
@@ -96,13 +97,14 @@ func admit(t *testing.T, adminURL string) *patient {
 // do runs SQL as a superuser, in psql as an operator would.
 func (p *patient) do(t testing.TB, sql string) {
 	t.Helper()
-	if out, err := p.try(sql); err != nil {
+	if out, err := p.try(t, sql); err != nil {
 		t.Fatalf("running %q: %v\n%s", sql, err, out)
 	}
 }
 
-func (p *patient) try(sql string) (string, error) {
-	cmd := exec.Command(p.psql, "-X", "-q", "-v", "ON_ERROR_STOP=1", p.adminURL)
+func (p *patient) try(t testing.TB, sql string) (string, error) {
+	// Cleaning up is after the end of the test's context.
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), p.psql, "-X", "-q", "-v", "ON_ERROR_STOP=1", p.adminURL)
 	cmd.Stdin = strings.NewReader(sql)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
@@ -295,12 +297,50 @@ func TestEachProblemOfTheDatabaseIsCuredByTheStatementThatItPrints(t *testing.T)
 	}
 }
 
+func TestTheProgramsOwnRulesAreUnderstood(t *testing.T) {
+	p := admit(t, sharedDatabase(t))
+	p.do(t, "CREATE TABLE notes (a int NOT NULL, b text); CREATE TABLE tags (id int PRIMARY KEY, name text NOT NULL UNIQUE);")
+	router, err := route.New("shop", []route.Rule{
+		{Match: "public.prodcuts"},
+		{Match: "public.products", Payload: []route.Column{{Name: "title", Source: "title"}}},
+		{Match: "public.tags", Key: []string{"name"}},
+		{Match: "public.*"},
+	}, route.Encoding{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, f := range postgres.Check(t.Context(), p.cfg, router) {
+		if f.Severity == kafkasync.SeverityError {
+			got = append(got, f.ID+" "+f.What+" -> "+f.Fix)
+		}
+	}
+	want := []string{
+		`T01 there is no table public.prodcuts -> write match: public.products, or create public.prodcuts`,
+		`P11 public.notes has no usable replica identity: it has no primary key and no other replica identity -> ` +
+			`ALTER TABLE "public"."notes" REPLICA IDENTITY FULL; -- puts the whole old row into the log; a primary key costs less`,
+		`T03 public.notes has no primary key, and its rule (match: public.*) names no key -> ` +
+			`ALTER TABLE "public"."notes" ADD COLUMN "id" bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY; ` +
+			`-- rewrites the table; or name key and payload columns, or skip: true, in its rule`,
+		`T03 public.products has no column "title", which its rule (match: public.products) needs -> ` +
+			`correct key: and payload: of the rule; the columns are id, name, on_stock, price`,
+		`P12 the replica identity of public.tags lacks key column name -> ` +
+			`ALTER TABLE "public"."tags" REPLICA IDENTITY USING INDEX "tags_name_key";`,
+		`P07 publication shop does not exist, and cannot be created by us -> ` +
+			`CREATE PUBLICATION "shop" FOR TABLE "public"."products", "public"."tags" ` +
+			`WITH (publish = 'insert, update, delete, truncate', publish_via_partition_root = true);`,
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
 func TestAPublicationForAllTablesBreaksTheApplicationUntilTheFix(t *testing.T) {
 	p := admit(t, sharedDatabase(t))
 	p.do(t, `CREATE TABLE audit (line text); INSERT INTO audit VALUES ('x');
 		CREATE PUBLICATION shop FOR ALL TABLES WITH (publish_via_partition_root = true);`)
 	const update = "UPDATE audit SET line = 'y';"
-	if out, err := p.try(update); err == nil || !strings.Contains(out, "replica identity") {
+	if out, err := p.try(t, update); err == nil || !strings.Contains(out, "replica identity") {
 		t.Fatalf("got %v %s, want the application's update refused", err, out)
 	}
 	p.do(t, p.diagnosed(t, kafkasync.SeverityError, "P11", "public.audit").Fix)

@@ -147,7 +147,7 @@ func TestAnUnreadableURLIsNeverPrinted(t *testing.T) {
 }
 
 func TestAServerThatDoesNotAnswerIsTriedAgain(t *testing.T) {
-	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	silent, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,15 +175,18 @@ func TestALoginErrorNamesTheStatementThatFixesIt(t *testing.T) {
 		{"no role", pgconn.PgError{Code: "28000", Message: `role "cdc" does not exist`}, `CREATE ROLE "c""dc" LOGIN REPLICATION`},
 		{"no login", pgconn.PgError{Code: "28000", Message: `role "cdc" is not permitted to log in`}, `ALTER ROLE "c""dc" LOGIN`},
 		{
-			"pg_hba.conf", pgconn.PgError{Code: "28000", Message: `no pg_hba.conf entry for host "10.0.0.7", user "cdc", database "shop", no encryption`},
+			"pg_hba.conf",
+			pgconn.PgError{Code: "28000", Message: `no pg_hba.conf entry for host "10.0.0.7", user "cdc", database "shop", no encryption`},
 			`host "shop" "c""dc" 10.0.0.7/32 scram-sha-256`,
 		},
 		{
-			"pg_hba.conf, IPv6", pgconn.PgError{Code: "28000", Message: `no pg_hba.conf entry for host "::1", user "cdc", database "shop"`},
+			"pg_hba.conf, IPv6",
+			pgconn.PgError{Code: "28000", Message: `no pg_hba.conf entry for host "::1", user "cdc", database "shop"`},
 			`host "shop" "c""dc" ::1/128 scram-sha-256`,
 		},
 		{
-			"pg_hba.conf, socket", pgconn.PgError{Code: "28000", Message: `no pg_hba.conf entry for host "[local]", user "cdc"`},
+			"pg_hba.conf, socket",
+			pgconn.PgError{Code: "28000", Message: `no pg_hba.conf entry for host "[local]", user "cdc"`},
 			`local "shop" "c""dc" scram-sha-256`,
 		},
 		{"no database", pgconn.PgError{Code: "3D000"}, "correct the database"},
