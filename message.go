@@ -2,6 +2,7 @@ package kafkasync
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 )
@@ -20,6 +21,9 @@ const (
 
 // String returns the operation as the header "op" shows it.
 func (o Op) String() string { return string(rune(o)) }
+
+// maxSeq is the largest integer that JavaScript and JSON readers take exactly.
+const maxSeq = 1<<53 - 1
 
 // Message says that one row changed. Key and Value hold the row's ids and the
 // columns that the rule chose, nothing else of the row.
@@ -121,9 +125,13 @@ func (m *Message) setOp(value []byte) error {
 }
 
 func (m *Message) setNumber(key string, value []byte) error {
+	most := int64(maxSeq)
+	if key == "delay" || key == "delayed" {
+		most = math.MaxInt64 / int64(time.Millisecond)
+	}
 	n, err := strconv.ParseInt(string(value), 10, 64)
-	if err != nil || n < 0 {
-		return fmt.Errorf("header %s: got %q, want a positive whole number", key, value)
+	if err != nil || n < 0 || n > most {
+		return fmt.Errorf("header %s: got %q, want a whole number from 0 to %d", key, value, most)
 	}
 	switch key {
 	case "seq":
