@@ -37,6 +37,7 @@ func TestWhatCannotBeToldFromTheLogStops(t *testing.T) {
 		{"a key that is not UTF-8", rule, change(keyed, kafkasync.Created, row(number("1"), text("\xff"), text("")), nil), `column "sku" of a changed row of public.a holds text that is not UTF-8`},
 		{"a text that is not UTF-8", rule, change(keyed, kafkasync.Created, row(number("1"), text("x"), text("a\xc3(")), nil), `column "v" of a changed row of public.a holds text that is not UTF-8`},
 		{"an integer with a leading zero", route.Rule{Match: "public.*"}, change(ids, kafkasync.Created, row(number("007")), nil), `column "id" of a changed row of public.a holds an integer that is no JSON number`},
+		{"two zeros", route.Rule{Match: "public.*"}, change(ids, kafkasync.Created, row(value(source.Int, "-00")), nil), `column "id" of a changed row of public.a holds an integer that is no JSON number`},
 		{"an empty integer", route.Rule{Match: "public.*"}, change(ids, kafkasync.Created, row(value(source.Int, "")), nil), `column "id" of a changed row of public.a holds an integer that is no JSON number`},
 		{"a float that is none", rule, change(keyed, kafkasync.Created, row(number("1"), text("x"), value(source.Float, "1.")), nil), `column "v" of a changed row of public.a holds a float that is no JSON number`},
 		{"a bool that is none", rule, change(keyed, kafkasync.Created, row(number("1"), text("x"), value(source.Bool, "t")), nil), `column "v" of a changed row of public.a holds a bool that is neither true nor false`},

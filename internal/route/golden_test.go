@@ -185,6 +185,10 @@ func operationStories() []story {
 			change: change(lines, kafkasync.Updated, row(absent, number("8"), absent), row(number("42"), number("7"), absent)),
 		},
 		{
+			name: "a key that the new row does not hold is unchanged, so it is the same row", rule: plain,
+			change: change(lines, kafkasync.Updated, row(absent, absent, text("n")), row(number("42"), number("7"), absent)),
+		},
+		{
 			name: "a column of the payload that is not of the primary key changes", rule: route.Rule{Match: "public.*", Payload: column("id", "title")},
 			change: change(titled, kafkasync.Updated, row(number("42"), text("new")), row(number("42"), text("old"))),
 		},
