@@ -33,6 +33,9 @@ func (s *Source) Head(ctx context.Context, intent source.Intent) (source.Positio
 	if slot != nil && intent == source.Fresh {
 		return "", s.foreignSlot(slot)
 	}
+	if err := s.requireNamed(ctx, conn); err != nil {
+		return "", err
+	}
 	if err := s.publish(ctx, conn); err != nil {
 		return "", err
 	}
@@ -80,6 +83,31 @@ func requireLogical(ctx context.Context, conn *pgx.Conn) error {
 		return &kafkasync.Fault{Class: kafkasync.Wait, What: fmt.Sprintf("wal_level is %s, want logical", level), Fix: fixWALLevel}
 	}
 	return nil
+}
+
+// requireNamed refuses to begin while a table that a rule names in full does
+// not exist, since that is mostly a typing error. Later it may well have been dropped.
+func (s *Source) requireNamed(ctx context.Context, conn *pgx.Conn) error {
+	u, ok := s.selector.(unmatcher)
+	if !ok {
+		return nil
+	}
+	found, err := tables(ctx, conn, func(string) bool { return true })
+	if err != nil {
+		return err
+	}
+	all := tableNames(found)
+	var errs []error
+	for _, name := range u.Unmatched(all) {
+		fix := fmt.Sprintf("create %s, or take the rule out of the file", name)
+		if near := nearest(name, all); near != "" {
+			fix = fmt.Sprintf("write match: %s, or create %s", near, name)
+		}
+		errs = append(errs, &kafkasync.Fault{
+			Class: kafkasync.Wait, What: fmt.Sprintf("there is no table %s in database %s", name, s.conn.Database), Fix: fix,
+		})
+	}
+	return errors.Join(errs...)
 }
 
 // foreignSlot is about a slot that stands where this pipeline has never been.

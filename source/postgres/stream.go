@@ -47,6 +47,7 @@ type stream struct {
 	cancel    context.CancelFunc
 	ended     chan struct{} // closed when the goroutine has ended; err says why
 	err       error
+	closed    bool // of the caller of Close
 
 	// Of the goroutine.
 	at      place // the end of what Next has returned
@@ -298,6 +299,10 @@ func (s *stream) Confirm(_ context.Context, p source.Position) error {
 // Close ends the goroutine, then takes leave of the server: it has read the
 // last confirmation, and has let go of the slot, when it answers.
 func (s *stream) Close() error {
+	if s.closed {
+		return nil
+	}
+	s.closed = true
 	s.cancel()
 	s.wake()
 	<-s.ended

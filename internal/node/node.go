@@ -1,0 +1,150 @@
+// Package node puts a running node together: the cluster's state, one
+// supervised pipeline per entry of the file, and the HTTP API. It is the only
+// package that knows everyone.
+//
+// It promises that Run ends in order: the pipelines drain and commit their last
+// checkpoint before the cluster's state closes. It never keeps state of its own
+// that a restart would need.
+package node
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/kafkasync/kafkasync/config"
+	"github.com/kafkasync/kafkasync/internal/pipeline"
+	"github.com/kafkasync/kafkasync/internal/route"
+	"github.com/kafkasync/kafkasync/internal/web"
+	"github.com/kafkasync/kafkasync/raftstate"
+	"github.com/kafkasync/kafkasync/sink"
+	"github.com/kafkasync/kafkasync/sink/kafka"
+	"github.com/kafkasync/kafkasync/source/postgres"
+)
+
+// Node is one kafkasync process of the cluster.
+type Node struct {
+	cfg         *config.Config
+	log         *slog.Logger
+	raft        *raftstate.Node
+	web         *web.Server
+	supervisors []*supervisor
+}
+
+// New validates and assigns; it opens nothing.
+func New(cfg *config.Config, log *slog.Logger) (*Node, error) {
+	n := &Node{cfg: cfg, log: log}
+	report := &report{address: cfg.HTTP.Listen}
+	metrics := web.NewMetrics(report.leads, report.snapshots)
+	var err error
+	n.raft, err = raftstate.New(raftstate.Config{
+		ID: cfg.NodeID, Dir: filepath.Join(cfg.DataDir, cfg.NodeID), Address: cfg.RaftAddress,
+		Logger: log, Observe: metrics.ObserveRaftCommit,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("setting up the cluster: %w", err)
+	}
+	report.raft = n.raft
+	for _, p := range cfg.Pipelines {
+		member, err := n.add(p)
+		if err != nil {
+			return nil, fmt.Errorf("setting up pipeline %s: %w", p.Name, err)
+		}
+		report.members = append(report.members, member)
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(metrics, collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	n.web, err = web.New(web.Config{
+		Listen: cfg.HTTP.Listen, Token: cfg.HTTP.Token, ReadToken: cfg.HTTP.ReadToken,
+		CertFile: cfg.HTTP.TLS.Cert, KeyFile: cfg.HTTP.TLS.Key,
+	}, report, registry, log)
+	if err != nil {
+		return nil, fmt.Errorf("setting up HTTP: %w", err)
+	}
+	return n, nil
+}
+
+// add makes a pipeline of its part of the file.
+func (n *Node) add(p config.Pipeline) (member, error) {
+	router, err := route.New(p.Name, p.Rules, p.Encoding)
+	if err != nil {
+		return member{}, err
+	}
+	log := n.log.With("pipeline", p.Name)
+	source, err := postgres.New(p.Postgres, postgres.Options{
+		Application: "kafkasync " + n.cfg.Name + "/" + p.Name, Selector: router, Logger: log,
+	})
+	if err != nil {
+		return member{}, err
+	}
+	var pipe *pipeline.Pipeline
+	pipe, err = pipeline.New(pipeline.Config{
+		Name: p.Name, Source: source, Router: router, Logger: n.log,
+		OpenSink: func(ctx context.Context) (sink.Sink, error) {
+			return kafka.Open(ctx, n.cfg.Kafka, kafka.Options{Logger: log, Notify: stalled(pipe.Status())})
+		},
+	})
+	if err != nil {
+		return member{}, err
+	}
+	n.supervisors = append(n.supervisors, &supervisor{
+		name: p.Name, hold: n.raft.Hold, run: pipe.Run, status: pipe.Status(), log: n.log,
+	})
+	return member{status: pipe.Status(), tables: source.Tables}, nil
+}
+
+// stalled shows that Kafka is away while a publish waits for it.
+func stalled(status *pipeline.Status) func(error) {
+	return func(err error) {
+		if err == nil {
+			status.SetState(pipeline.Streaming, nil)
+			return
+		}
+		status.SetState(pipeline.Waiting, err)
+	}
+}
+
+// Run runs the node until ctx ends, or until it cannot listen or cannot keep
+// the cluster's state. It returns nil when it ended because ctx did.
+func (n *Node) Run(ctx context.Context) error {
+	listener, err := n.web.Listen(ctx) // before anything is touched: a second process fails here
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	// The state and the API outlive the pipelines, which commit a last time.
+	late, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	failed := make(chan error, 2)
+	var pipelines, services sync.WaitGroup
+	serve := func(what string, run func(context.Context) error) {
+		services.Go(func() {
+			if err := run(late); err != nil {
+				failed <- fmt.Errorf("%s: %w", what, err)
+			}
+		})
+	}
+	serve("serving HTTP", func(ctx context.Context) error { return n.web.Serve(ctx, listener) })
+	serve("keeping the cluster's state", n.raft.Run)
+	for _, s := range n.supervisors {
+		pipelines.Go(func() { s.supervise(ctx) })
+	}
+	n.log.InfoContext(ctx, "running", "node", n.cfg.NodeID, "http", listener.Addr().String())
+
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	stop()
+	pipelines.Wait()
+	end()
+	services.Wait()
+	return err
+}

@@ -1,0 +1,65 @@
+package node
+
+import (
+	"time"
+
+	"github.com/kafkasync/kafkasync/internal/pipeline"
+	"github.com/kafkasync/kafkasync/internal/web"
+	"github.com/kafkasync/kafkasync/raftstate"
+)
+
+// report answers for the node over HTTP.
+type report struct {
+	raft    *raftstate.Node
+	address string // of this node's HTTP
+	members []member
+}
+
+// member is a pipeline of this node.
+type member struct {
+	status *pipeline.Status
+	tables func() []string
+}
+
+// Ready returns nil when the quorum is reachable and this node has caught up with it.
+func (r *report) Ready() error { return r.raft.Ready() }
+
+// snapshots returns what the pipelines of this node know about themselves.
+func (r *report) snapshots() []pipeline.Snapshot {
+	now := time.Now()
+	all := make([]pipeline.Snapshot, len(r.members))
+	for i, m := range r.members {
+		all[i] = m.status.Snapshot(now)
+	}
+	return all
+}
+
+func (r *report) leads() bool {
+	s := r.raft.Status()
+	return s.Leader != "" && s.Leader == s.ID
+}
+
+// Status joins what the cluster remembers with what the runs on this node know.
+func (r *report) Status() web.Status {
+	state := r.raft.Status()
+	status := web.Status{Cluster: web.Cluster{ID: state.ClusterID, Leader: state.Leader}}
+	for _, m := range state.Nodes {
+		node := web.Node{ID: m.ID, Address: m.Address, Role: m.Role}
+		if m.ID == state.ID {
+			node.Address, node.Behind = r.address, state.Behind
+		}
+		status.Cluster.Nodes = append(status.Cluster.Nodes, node)
+	}
+	holders := make(map[string]string)
+	for _, p := range state.Pipelines {
+		holders[p.Name] = p.Holder
+	}
+	for i, s := range r.snapshots() {
+		status.Pipelines = append(status.Pipelines, web.Pipeline{
+			Name: s.Name, State: string(s.State), Holder: holders[s.Name], Epoch: s.Epoch,
+			Position: string(s.Position), LagBytes: s.LagBytes, LagSeconds: s.LagSeconds,
+			Error: s.Error, Tables: r.members[i].tables(),
+		})
+	}
+	return status
+}

@@ -1,0 +1,4 @@
+package postgres
+
+// MaxBatchChanges is for the conformance suite.
+const MaxBatchChanges = maxBatchChanges

@@ -1,0 +1,83 @@
+package postgres_test
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/kafkasync/kafkasync/internal/devstack/devtest"
+	"github.com/kafkasync/kafkasync/source"
+	"github.com/kafkasync/kafkasync/source/postgres"
+	"github.com/kafkasync/kafkasync/source/sourcetest"
+)
+
+// database is a database of the test's own on the shared server.
+type database struct {
+	url  string
+	conn *pgx.Conn
+}
+
+func newDatabase(t *testing.T, schema ...string) *database {
+	t.Helper()
+	db := &database{url: devtest.Database(t)}
+	var err error
+	if db.conn, err = pgx.Connect(t.Context(), db.url); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.conn.Close(context.WithoutCancel(t.Context())) })
+	db.run(t, schema...)
+	return db
+}
+
+func (db *database) run(t *testing.T, statements ...string) {
+	t.Helper()
+	for _, statement := range statements {
+		if _, err := db.conn.Exec(t.Context(), statement); err != nil {
+			t.Fatalf("%s: %v", statement, err)
+		}
+	}
+}
+
+func (db *database) open(t *testing.T, selector source.Selector) *postgres.Source {
+	t.Helper()
+	// Slots are of the whole server: the database's name keeps them apart.
+	name := db.conn.Config().Database
+	s, err := postgres.New(postgres.Config{URL: db.url, Slot: name, Publication: name}, postgres.Options{
+		Application: "kafkasync test", Selector: selector, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (db *database) Source(t *testing.T) source.Source {
+	return db.open(t, sourcetest.Selector{Prefix: "public."})
+}
+
+func (db *database) Exec(t *testing.T, tx sourcetest.Tx)     { db.transact(t, tx, "COMMIT") }
+func (db *database) Rollback(t *testing.T, tx sourcetest.Tx) { db.transact(t, tx, "ROLLBACK") }
+
+func (db *database) transact(t *testing.T, tx sourcetest.Tx, end string) {
+	t.Helper()
+	db.run(t, "BEGIN")
+	for _, step := range tx {
+		db.run(t, step.SQL())
+	}
+	db.run(t, end)
+}
+
+func TestPostgresIsASource(t *testing.T) {
+	sourcetest.Run(t, sourcetest.Harness{
+		New: func(t *testing.T) sourcetest.Database {
+			return newDatabase(t, sourcetest.Schema()...)
+		},
+		Prefix:     "public.",
+		MaxChanges: postgres.MaxBatchChanges,
+		Prepares:   true,
+		IdleWithin: 30 * time.Second,
+	})
+}
