@@ -1,8 +1,10 @@
 package kafka
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
@@ -10,9 +12,32 @@ import (
 	"github.com/kafkasync/kafkasync"
 )
 
+// explain turns what the watcher found into what an operator reads.
+func (s *Sink) explain(err error, msgs []kafkasync.Message) error {
+	var refused *deliveryError
+	if errors.As(err, &refused) {
+		return s.deliveryFault(refused, msgs)
+	}
+	var e ck.Error
+	if errors.As(err, &e) && e.IsFatal() {
+		return s.fatalFault(err)
+	}
+	return err
+}
+
 // fatalFault is librdkafka's idempotent producer having lost its place: a new
 // one, which sends again from the last acknowledged position, is all it needs.
-func fatalFault(err error) error {
+func (s *Sink) fatalFault(err error) error {
+	if cause := s.producer.GetFatalError(); cause != nil {
+		err = cause // a record says only that there is a fatal error
+	}
+	if isCode(err, ck.ErrClusterAuthorizationFailed) || isCode(err, ck.ErrTopicAuthorizationFailed) {
+		return &kafkasync.Fault{
+			Class: kafkasync.Wait, What: "Kafka does not allow us an idempotent producer", Err: err,
+			Fix: fmt.Sprintf("grant us Write on the topics, and with brokers before 2.8 also: kafka-acls.sh --bootstrap-server %s --add "+
+				"--allow-principal 'User:%s' --cluster --operation IdempotentWrite", s.cfg.brokers(), s.principal()),
+		}
+	}
 	return &kafkasync.Fault{Class: kafkasync.Retry, What: "the idempotent producer gave up and is replaced", Err: err}
 }
 
@@ -22,10 +47,7 @@ func (s *Sink) produceFault(err error, m *kafkasync.Message) error {
 	case isCode(err, ck.ErrMsgSizeTooLarge), isCode(err, ck.ErrQueueFull):
 		return s.tooLargeFault(err, m)
 	case isCode(err, ck.ErrFatal):
-		if cause := s.producer.GetFatalError(); cause != nil {
-			err = cause
-		}
-		return fatalFault(err)
+		return s.fatalFault(err)
 	case isUnknownTopic(err):
 		return s.vanishedFault(m.Topic, err)
 	default:
@@ -40,7 +62,7 @@ func (s *Sink) deliveryFault(refused *deliveryError, msgs []kafkasync.Message) e
 	case isCode(err, ck.ErrMsgSizeTooLarge), isCode(err, ck.ErrRecordListTooLarge):
 		return s.tooLargeFault(err, largest(msgs, refused.topic))
 	case isCode(err, ck.ErrFatal):
-		return fatalFault(err)
+		return s.fatalFault(err)
 	case isUnknownTopic(err), isCode(err, ck.ErrUnknownTopicID):
 		return s.vanishedFault(refused.topic, err)
 	default:
@@ -138,13 +160,16 @@ func (s *Sink) silenceFault(silent time.Duration) error {
 	fault := &kafkasync.Fault{Class: kafkasync.Wait, Err: s.window.troubled()}
 	var e ck.Error
 	_ = errors.As(fault.Err, &e) // else its code is 0, which is none of these
-	switch e.Code() {
-	case ck.ErrTransport, ck.ErrAllBrokersDown, ck.ErrResolve, ck.ErrTimedOut:
-		fault.What = fmt.Sprintf("Kafka at %s is unreachable", s.cfg.brokers())
-	case ck.ErrAuthentication, ck.ErrSaslAuthenticationFailed:
+	switch code := e.Code(); {
+	case code == ck.ErrAuthentication, code == ck.ErrSaslAuthenticationFailed,
+		// A broker that hangs up instead of refusing is a transport failure to librdkafka.
+		code == ck.ErrTransport && strings.Contains(e.Error(), "SASL authentication error"):
 		fault.What = fmt.Sprintf("Kafka at %s refuses the login", s.cfg.brokers())
 		fault.Fix = "correct sasl.* under kafka.config"
-	case ck.ErrSsl:
+	case code == ck.ErrTransport, code == ck.ErrAllBrokersDown, code == ck.ErrResolve, code == ck.ErrTimedOut,
+		errors.Is(fault.Err, context.DeadlineExceeded):
+		fault.What = fmt.Sprintf("Kafka at %s is unreachable", s.cfg.brokers())
+	case code == ck.ErrSsl:
 		fault.What = fmt.Sprintf("TLS with Kafka at %s fails", s.cfg.brokers())
 		fault.Fix = "correct ssl.* and security.protocol under kafka.config"
 	default:

@@ -2,7 +2,6 @@ package kafka
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -22,10 +21,7 @@ func (s *Sink) Publish(ctx context.Context, msgs []kafkasync.Message) error {
 		return fmt.Errorf("publishing through a sink that is of no further use: %w", s.broken)
 	}
 	if err := s.publish(ctx, msgs); err != nil {
-		var refused *deliveryError
-		if errors.As(err, &refused) {
-			err = s.deliveryFault(refused, msgs)
-		}
+		err = s.explain(err, msgs)
 		s.broken = err
 		return err
 	}

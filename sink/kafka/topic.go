@@ -11,10 +11,12 @@ import (
 )
 
 const (
-	// adminTry bounds one request, so that a broker that is gone costs no more than this.
-	adminTry = 5 * time.Second
+	// adminTry bounds the first request, so that a broker that is gone is soon
+	// reported; each further one may take twice as long, up to adminTryMax.
+	adminTry    = time.Second
+	adminTryMax = 16 * time.Second
 	// metadataTry is short because librdkafka's call cannot be cancelled.
-	metadataTry = time.Second
+	metadataTry = 2 * time.Second
 	// settle is how long a topic that exists may be unknown to some broker.
 	settle = 30 * time.Second
 )
@@ -130,18 +132,18 @@ func (s *Sink) partitions(ctx context.Context, name string) (int32, error) {
 		topic := metadata.Topics[name]
 		if code := topic.Error.Code(); code != ck.ErrNoError {
 			if isUnknownTopic(topic.Error) && time.Since(started) < settle {
-				return notYet{topic.Error} // a new topic is not known everywhere at once
+				return transientError{topic.Error} // a new topic is not known everywhere at once
 			}
 			return topic.Error
 		}
 		for _, p := range topic.Partitions {
 			if p.Leader < 0 {
-				return notYet{fmt.Errorf("partition %d of topic %s has no leader", p.ID, name)}
+				return transientError{fmt.Errorf("partition %d of topic %s has no leader", p.ID, name)}
 			}
 		}
 		count = int32(len(topic.Partitions))
 		if count == 0 {
-			return notYet{fmt.Errorf("topic %s has no partitions yet", name)}
+			return transientError{fmt.Errorf("topic %s has no partitions yet", name)}
 		}
 		return nil
 	})
@@ -151,18 +153,18 @@ func (s *Sink) partitions(ctx context.Context, name string) (int32, error) {
 	return count, nil
 }
 
-// notYet is a state that passes by itself.
-type notYet struct{ err error }
+// transientError is a state that passes by itself.
+type transientError struct{ err error }
 
-func (e notYet) Error() string { return e.err.Error() }
-func (e notYet) Unwrap() error { return e.err }
+func (e transientError) Error() string { return e.err.Error() }
+func (e transientError) Unwrap() error { return e.err }
 
 // insist repeats try until it succeeds, fails for good, or ctx ends. Like
 // Publish, it waits while Kafka is away, and says so.
 func (s *Sink) insist(ctx context.Context, try func(context.Context) error) error {
 	pause := 20 * time.Millisecond
-	for {
-		bounded, cancel := context.WithTimeout(ctx, adminTry)
+	for limit := adminTry; ; limit = min(2*limit, adminTryMax) {
+		bounded, cancel := context.WithTimeout(ctx, limit)
 		err := try(bounded)
 		cancel()
 		switch {
@@ -193,7 +195,7 @@ func (s *Sink) insist(ctx context.Context, try func(context.Context) error) erro
 
 // isTransient reports whether asking again may help.
 func isTransient(err error) bool {
-	var wait notYet
+	var wait transientError
 	if errors.As(err, &wait) || errors.Is(err, context.DeadlineExceeded) {
 		return true
 	}

@@ -64,7 +64,7 @@ func takeEvents(w *window, e ck.Event, more <-chan ck.Event) {
 func takeError(w *window, err ck.Error) {
 	switch {
 	case err.IsFatal():
-		w.fail(fatalFault(err))
+		w.fail(err)
 	case err.Code() == ck.ErrAllBrokersDown && w.troubled() != nil:
 		// It follows the errors of the single brokers, which say why.
 	default:
@@ -84,13 +84,14 @@ func (e *deliveryError) Unwrap() error { return e.err }
 // logLine passes one line of librdkafka on. Its errors are our warnings: what
 // needs a person is returned as an error, so nothing of it is logged as one.
 func logLine(log *slog.Logger, line ck.LogEvent) {
-	args := []any{"from", "librdkafka", "tag", line.Tag}
+	const said = "librdkafka"
+	args := []any{"tag", line.Tag, "text", line.Message}
 	switch {
 	case line.Level <= 4: // syslog's warning, error, ...
-		log.Warn(line.Message, args...)
+		log.Warn(said, args...)
 	case line.Level <= 6:
-		log.Info(line.Message, args...)
+		log.Info(said, args...)
 	default:
-		log.Debug(line.Message, args...)
+		log.Debug(said, args...)
 	}
 }
