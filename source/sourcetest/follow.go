@@ -116,7 +116,11 @@ func (f *follower) read(t *testing.T, n int) []seen {
 	t.Helper()
 	var all []seen
 	settled := false
+	began := time.Now()
 	for len(all) < n || !settled {
+		if time.Since(began) > patience {
+			t.Fatalf("got %d changes after %v, the last position %q, want %d and a position", len(all), patience, f.pos, n)
+		}
 		got := f.next(t)
 		all = append(all, got...)
 		settled = f.batch.Pos != ""

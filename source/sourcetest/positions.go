@@ -156,6 +156,9 @@ func idle(t *testing.T, h Harness) {
 			if err := f.stream.Next(ctx, &f.batch); err != nil {
 				t.Fatalf("waiting for the position to move past %q: %v", before, err)
 			}
+			if ctx.Err() != nil {
+				t.Fatalf("the position is still %q after %v", f.pos, h.IdleWithin)
+			}
 			if len(f.batch.Changes) > 0 {
 				t.Fatalf("got %d changes of a table that is not captured", len(f.batch.Changes))
 			}

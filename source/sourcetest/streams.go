@@ -27,7 +27,8 @@ func nextEnds(t *testing.T, h Harness) {
 	go func() {
 		var b source.Batch
 		for {
-			if err := f.stream.Next(ctx, &b); err != nil {
+			late := ctx.Err() != nil
+			if err := f.stream.Next(ctx, &b); err != nil || late {
 				ended <- err
 				return
 			}
@@ -37,7 +38,7 @@ func nextEnds(t *testing.T, h Harness) {
 	select {
 	case err := <-ended:
 		if !errors.Is(err, errEnded) && !errors.Is(err, context.Canceled) {
-			t.Fatalf("Next: got the error %v, want the context's", err)
+			t.Fatalf("Next: got the error %v after its context ended, want the context's", err)
 		}
 	case <-time.After(prompt):
 		t.Fatalf("Next has not returned %v after its context ended", prompt)
