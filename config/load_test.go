@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -206,6 +207,24 @@ pipelines:
     tables: [{match: "crm.*"}]
 `)
 	expect(t, "url", c.Pipelines[1].Postgres.URL, "postgres://cdc@db/shop")
+}
+
+func TestAFileFromAnotherEditorIsTheSameFile(t *testing.T) {
+	want := mustParse(t, minimal)
+	expect(t, "with CRLF", mustParse(t, strings.ReplaceAll(minimal, "\n", "\r\n")), want)
+	expect(t, "with a byte order mark", mustParse(t, "\ufeff"+minimal), want)
+	expect(t, "with a document start", mustParse(t, "---\n"+minimal+"...\n"), want)
+}
+
+func TestLinesAndColumnsAreCountedFromOne(t *testing.T) {
+	_, err := config.Parse("f", []byte(strings.ReplaceAll(minimal, "\n", "\r\n")+"colour: ü\r\n"), env())
+	var problems config.Problems
+	if !errors.As(err, &problems) || len(problems) != 1 {
+		t.Fatalf("got %v, want one problem", err)
+	}
+	if p := problems[0]; p.Line != 6 || p.Column != 1 || p.File != "f" {
+		t.Errorf("got %s:%d:%d, want f:6:1", p.File, p.Line, p.Column)
+	}
 }
 
 func TestANodeIsChosen(t *testing.T) {

@@ -92,7 +92,7 @@ func (o *object) number(key string, alsoMinusOne bool) (int, bool) {
 		return 0, false
 	}
 	n, err := strconv.ParseInt(t.value, 10, 32)
-	if err != nil || n < 1 && !(alsoMinusOne && n == -1) {
+	if err != nil || n < 1 && (!alsoMinusOne || n != -1) {
 		want := "write a whole number of at least 1"
 		if alsoMinusOne {
 			want += ", or -1 for the broker's default"
