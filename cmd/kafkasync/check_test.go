@@ -1,0 +1,173 @@
+package main_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/kafkasync/kafkasync"
+	main "github.com/kafkasync/kafkasync/cmd/kafkasync"
+	"github.com/kafkasync/kafkasync/config"
+)
+
+func findings() []main.Finding {
+	return []main.Finding{
+		{Finding: kafkasync.Finding{ID: "C02", Severity: kafkasync.SeverityOK, What: "data_dir ./data can be written to"}},
+		{Finding: kafkasync.Finding{
+			ID: "K03", Severity: kafkasync.SeverityWarning, What: "the topic products is on the only broker",
+			Why: "what it holds is lost with that broker's disk", Fix: "run three brokers in production",
+		}},
+		{Pipeline: "shop", Finding: kafkasync.Finding{
+			ID: "P02", Severity: kafkasync.SeverityError, What: "wal_level is replica",
+			Why: "the log does not say which rows changed", Fix: "ALTER SYSTEM SET wal_level = 'logical';\n-- then restart Postgres",
+		}},
+		{Pipeline: "shop", Finding: kafkasync.Finding{
+			ID: "K02", Severity: kafkasync.SeverityError, What: "the topic of public.größe would be \"größe\"", Fix: "topic: sizes",
+		}},
+	}
+}
+
+func TestFindingsAreReportedErrorsFirst(t *testing.T) {
+	for name, asJSON := range map[string]bool{"check.txt": false, "check.json": true} {
+		var out bytes.Buffer
+		if err := main.ReportFindings(&out, findings(), asJSON); !errors.Is(err, main.ErrReported) {
+			t.Errorf("%s: got %v, want a failure for the errors", name, err)
+		}
+		golden(t, name, out.String())
+	}
+}
+
+func TestWarningsAreNoFailure(t *testing.T) {
+	var out bytes.Buffer
+	if err := main.ReportFindings(&out, findings()[:2], false); err != nil {
+		t.Errorf("got %v, want nil", err)
+	}
+	if want := "\n0 errors, 1 warning, 1 ok\n"; !strings.HasSuffix(out.String(), want) {
+		t.Errorf("got %q, want %q at its end", out.String(), want)
+	}
+}
+
+func TestNoFindingsAreAnEmptyArray(t *testing.T) {
+	var out bytes.Buffer
+	if err := main.ReportFindings(&out, nil, true); err != nil || out.String() != "[]\n" {
+		t.Errorf("got %q, %v, want an empty array", out.String(), err)
+	}
+}
+
+func TestFindingsThatCannotBePrintedAreAFailure(t *testing.T) {
+	reader, writer := io.Pipe()
+	reader.CloseWithError(io.ErrClosedPipe)
+	for _, asJSON := range []bool{false, true} {
+		if err := main.ReportFindings(writer, findings()[:1], asJSON); !errors.Is(err, io.ErrClosedPipe) {
+			t.Errorf("json %t: got %v, want the writer's error", asJSON, err)
+		}
+	}
+}
+
+func TestCheckLooksAtEverythingAlthoughTheDatabaseIsAway(t *testing.T) {
+	path := settingsOf(t, embedded(t), "http: {listen: '"+closedPort(t)+"'}", "data_dir: '"+t.TempDir()+"'")
+	got := checked(t, path)
+	for id, want := range map[string]string{"P04": "error shop", "K01": "ok ", "K02": "ok ", "C02": "ok ", "C05": "ok "} {
+		if got[id] != want {
+			t.Errorf("%s: got %q, want %q in %v", id, got[id], want, got)
+		}
+	}
+}
+
+// checked returns the severity and the pipeline of each finding of a check that fails.
+func checked(t *testing.T, path string) map[string]string {
+	t.Helper()
+	got := command(t.Context(), "check", "--json", "-c", path)
+	if got.exit != 1 || got.stderr != "" {
+		t.Errorf("got exit %d and %q, want 1 and nothing but the findings", got.exit, got.stderr)
+	}
+	var found []struct{ ID, Severity, Pipeline string }
+	if err := json.Unmarshal([]byte(got.stdout), &found); err != nil {
+		t.Fatalf("reading %q: %v", got.stdout, err)
+	}
+	said := map[string]string{}
+	for _, f := range found {
+		said[f.ID] = f.Severity + " " + f.Pipeline
+	}
+	return said
+}
+
+func TestAnInterruptedCheckIsAFailure(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	interrupt()
+	got := command(ctx, "check", "-c", settings(t))
+	if got.exit != 1 || got.stdout != "" || !strings.Contains(got.stderr, "interrupted") {
+		t.Errorf("got %+v, want exit 1, no findings and the reason", got)
+	}
+}
+
+func TestDataDirIsLookedAt(t *testing.T) {
+	dir := t.TempDir()
+	regular := file(t, "regular", "")
+	tests := []struct {
+		name, dir string
+		severity  kafkasync.Severity
+		what      string
+	}{
+		{"there", dir, kafkasync.SeverityOK, "can be written to"},
+		{"not there", filepath.Join(dir, "not", "yet"), kafkasync.SeverityOK, "can be created"},
+		{"relative and not there", "./no-such-folder/a", kafkasync.SeverityOK, "can be created"},
+		{"a file", regular, kafkasync.SeverityError, "not a directory"},
+		{"below a file", filepath.Join(regular, "a"), kafkasync.SeverityError, "not a directory"},
+		{"not a name", "a\x00b", kafkasync.SeverityError, "cannot be looked at"},
+		{"not ours to write", "/proc/1", kafkasync.SeverityError, "may not write"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := main.CheckDataDir(tt.dir)
+			if got.ID != "C02" || got.Severity != tt.severity || !strings.Contains(got.What, tt.what) {
+				t.Errorf("got %+v, want C02, %s and %q", got, tt.severity, tt.what)
+			}
+			if (got.Fix != "") != (tt.severity == kafkasync.SeverityError) {
+				t.Errorf("got the fix %q, want one exactly for an error", got.Fix)
+			}
+		})
+	}
+}
+
+func TestHTTPAddressIsLookedAt(t *testing.T) {
+	node := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/healthz" {
+			http.NotFound(w, r)
+		}
+	}))
+	defer node.Close()
+	stranger := httptest.NewServer(http.NotFoundHandler())
+	defer stranger.Close()
+	broken := config.TLS{Cert: file(t, "cert.pem", "none"), Key: file(t, "key.pem", "none")}
+	tests := []struct {
+		name     string
+		cfg      config.HTTP
+		severity kafkasync.Severity
+		what     string
+	}{
+		{"free", config.HTTP{Listen: "127.0.0.1:0"}, kafkasync.SeverityOK, "is free"},
+		{"a node", config.HTTP{Listen: node.Listener.Addr().String()}, kafkasync.SeverityOK, "a node is running"},
+		{"a stranger", config.HTTP{Listen: stranger.Listener.Addr().String()}, kafkasync.SeverityError, "in use"},
+		{"a bad certificate", config.HTTP{Listen: "127.0.0.1:0", TLS: broken}, kafkasync.SeverityError, "cannot be used"},
+		{"no address of ours", config.HTTP{Listen: "192.0.2.1:0"}, kafkasync.SeverityError, "not an address of this machine"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := main.CheckHTTP(t.Context(), tt.cfg)
+			if got.ID != "C05" || got.Severity != tt.severity || !strings.Contains(got.What, tt.what) {
+				t.Errorf("got %+v, want C05, %s and %q", got, tt.severity, tt.what)
+			}
+			if (got.Fix != "") != (tt.severity == kafkasync.SeverityError) {
+				t.Errorf("got the fix %q, want one exactly for an error", got.Fix)
+			}
+		})
+	}
+}

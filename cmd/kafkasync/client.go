@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/kafkasync/kafkasync"
+	"github.com/kafkasync/kafkasync/config"
+)
+
+const (
+	answerTimeout = 10 * time.Second
+	maxAnswer     = 64 << 20
+)
+
+// client asks one node over HTTP.
+type client struct {
+	http    *http.Client
+	scheme  string
+	address string // host:port
+	token   string
+}
+
+// newClient returns a client of the node that the file describes, or of another
+// one at address with the same tokens and certificates.
+func newClient(cfg config.HTTP, address string) (*client, error) {
+	c := &client{scheme: "http", address: address, token: cfg.ReadToken}
+	if address == "" {
+		c.address = reachable(cfg.Listen)
+	}
+	transport := &http.Transport{ // no proxy: a node is near, and the token is nobody else's
+		DialContext: (&net.Dialer{Timeout: answerTimeout}).DialContext,
+	}
+	if cfg.TLS.Cert != "" {
+		c.scheme = "https"
+		trust, err := trusting(cfg.TLS.Cert, address == "")
+		if err != nil {
+			return nil, err
+		}
+		transport.TLSClientConfig = trust
+	}
+	c.http = &http.Client{Transport: transport, Timeout: answerTimeout, CheckRedirect: func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse // no node redirects; whoever does must not get the token
+	}}
+	return c, nil
+}
+
+// reachable turns an address to listen on into one to connect to.
+func reachable(listen string) string {
+	host, port, err := net.SplitHostPort(listen)
+	switch {
+	case err != nil:
+		return listen
+	case host == "" || host == "0.0.0.0":
+		host = "127.0.0.1"
+	case host == "::":
+		host = "::1"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// trusting accepts the node's own certificate, which no authority of this
+// machine may have signed. own: it is also the one that must be presented,
+// because the address of the file is rarely the name in the certificate.
+func trusting(file string, own bool) (*tls.Config, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("reading http.tls.cert: %w", err)
+	}
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		roots = x509.NewCertPool() // a machine without authorities
+	}
+	if !roots.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("reading http.tls.cert: %s holds no PEM certificate", file)
+	}
+	trust := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	if own {
+		trust.ServerName, err = nameIn(text)
+	}
+	return trust, err
+}
+
+// get returns the body of a good answer.
+func (c *client) get(ctx context.Context, path string) ([]byte, error) {
+	target := url.URL{Scheme: c.scheme, Host: c.address, Path: path}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
+	if err != nil {
+		return nil, fmt.Errorf("asking the node at %s: %w", c.address, err)
+	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.silence(err)
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err := errors.Join(err, resp.Body.Close()); err != nil {
+		return nil, fmt.Errorf("reading the answer of the node at %s: %w", c.address, err)
+	}
+	switch resp.StatusCode {
+	case http.StatusOK:
+		return body, nil
+	case http.StatusUnauthorized:
+		return nil, &kafkasync.Fault{
+			What: fmt.Sprintf("the node at %s does not accept the read token", c.address),
+			Fix:  "set http.read_token in the file to that of the node, and name the file with -c FILE",
+		}
+	default:
+		return nil, fmt.Errorf("asking the node at %s: it answered %s to %s: %.200s",
+			c.address, resp.Status, path, strings.TrimSpace(string(body)))
+	}
+}
+
+// silence says that no answer came.
+func (c *client) silence(err error) error {
+	var failed *url.Error
+	if errors.As(err, &failed) {
+		err = failed.Err // the rest is the URL, which is said already
+	}
+	return &kafkasync.Fault{
+		What: "no node answers at " + c.address, Err: err,
+		Fix: "start one with 'kafkasync run', or name another with --address HOST:PORT",
+	}
+}
+
+// nameIn returns the first name that a PEM certificate is for.
+func nameIn(text []byte) (string, error) {
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return "", errors.New("reading http.tls.cert: it holds no PEM certificate")
+	}
+	cert, err := x509.ParseCertificate(block.Bytes)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("reading http.tls.cert: %w", err)
+	case len(cert.DNSNames) > 0:
+		return cert.DNSNames[0], nil
+	case len(cert.IPAddresses) > 0:
+		return cert.IPAddresses[0].String(), nil
+	}
+	return "", nil
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/kafkasync/kafkasync"
+	"github.com/kafkasync/kafkasync/config"
+	"github.com/kafkasync/kafkasync/internal/route"
+	"github.com/kafkasync/kafkasync/sink/kafka"
+	"github.com/kafkasync/kafkasync/source/postgres"
+)
+
+// inspect looks at everything that the file names.
+func inspect(ctx context.Context, cfg *config.Config) ([]finding, error) {
+	findings := []finding{
+		{Finding: checkDataDir(filepath.Join(cfg.DataDir, cfg.NodeID))},
+		{Finding: checkHTTP(ctx, cfg.HTTP)},
+	}
+	wanted := topics{at: map[string]int{}}
+	for _, p := range cfg.Pipelines {
+		router, err := route.New(p.Name, p.Rules, p.Encoding)
+		if err != nil {
+			return nil, fmt.Errorf("reading the rules of pipeline %s: %w", p.Name, err)
+		}
+		seen := &witness{Router: router}
+		for _, f := range postgres.Check(ctx, p.Postgres, seen) {
+			findings = append(findings, finding{f, p.Name})
+		}
+		found, err := router.Topics(seen.tables)
+		for _, problem := range separate(err) {
+			findings = append(findings, finding{badTopic(problem), p.Name})
+		}
+		wanted.add(found)
+	}
+	for _, f := range kafka.Check(ctx, cfg.Kafka, wanted.all) {
+		findings = append(findings, finding{Finding: f})
+	}
+	return findings, nil
+}
+
+// witness remembers the tables of the database that the rules capture, because
+// only they tell which topics a rule such as public.* needs.
+type witness struct {
+	*route.Router
+
+	tables []string
+}
+
+// Captures reports whether changes of the table are wanted.
+func (w *witness) Captures(table string) bool {
+	captured := w.Router.Captures(table)
+	if captured {
+		w.tables = append(w.tables, table)
+	}
+	return captured
+}
+
+// topics joins what the pipelines want: they may share a topic.
+type topics struct {
+	all []kafka.Topic
+	at  map[string]int // by name
+}
+
+func (t *topics) add(found []route.Topic) {
+	for _, f := range found {
+		i, known := t.at[f.Name]
+		if !known {
+			i = len(t.all)
+			t.at[f.Name] = i
+			t.all = append(t.all, kafka.Topic{Name: f.Name})
+		}
+		t.all[i].Delay = max(t.all[i].Delay, f.Delay)
+		t.all[i].Tombstones = t.all[i].Tombstones || f.Tombstones
+	}
+}
+
+// badTopic says why a table has no topic.
+func badTopic(err error) kafkasync.Finding {
+	f := kafkasync.Finding{ID: "K02", Severity: kafkasync.SeverityError, What: err.Error()}
+	var fault *kafkasync.Fault
+	if errors.As(err, &fault) {
+		f.What, f.Why, f.Fix = fault.What, fault.Risk, fault.Fix
+	}
+	return f
+}
+
+// separate returns the errors that were joined.
+func separate(err error) []error {
+	if err == nil {
+		return nil
+	}
+	joined, ok := err.(interface{ Unwrap() []error }) // this very error, not one that it wraps
+	if !ok {
+		return []error{err}
+	}
+	return joined.Unwrap()
+}
