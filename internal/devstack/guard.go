@@ -44,7 +44,7 @@ func newGuard(signal, folder string) (*guard, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the guard's pipe: %w", err)
 	}
-	cmd := exec.Command("/bin/sh", "-c", guardScript, "devstack-guard", signal, folder)
+	cmd := exec.Command("/bin/sh", "-c", guardScript, "devstack-guard", signal, folder) //nolint:noctx // it must outlive every context
 	cmd.Stdin = r
 	cmd.Dir = "/"
 	// A session of its own: Ctrl-C and a kill of our process group do not reach it.

@@ -36,7 +36,9 @@ func victim(what string) int {
 		}
 		dir, addr = k.Dir(), k.Brokers()
 	}
-	fmt.Println(dir, addr)
+	if _, err := fmt.Fprintln(os.Stdout, dir, addr); err != nil {
+		return 1
+	}
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	return 0 // our parent has gone: without Close, as a test binary ends
 }
@@ -114,7 +116,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 func expectNothingLeft(t *testing.T, dir, addr string) {
 	t.Helper()
 	eventually(t, func() bool {
-		if conn, err := net.Dial("tcp", addr); err == nil {
+		if conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", addr); err == nil {
 			conn.Close()
 			return false
 		}

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"syscall"
-	"time"
 )
 
 // instance is a server over all its runs: its folder, its guard, and the process
@@ -43,24 +42,21 @@ func newInstance(name, dir, signal string) (*instance, error) {
 }
 
 // end stops the process, if there is one.
-func (i *instance) end(sig syscall.Signal, grace time.Duration) error {
+func (i *instance) end(sig syscall.Signal) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.proc == nil {
 		return nil
 	}
-	err := i.proc.end(sig, grace)
+	err := i.proc.end(sig)
 	i.proc = nil
 	return errors.Join(err, i.guard.forget())
 }
 
 // close stops the process and gives up the folder and the guard.
 func (i *instance) close(sig syscall.Signal) error {
-	return errors.Join(i.end(sig, stopGrace), i.guard.close())
+	return errors.Join(i.end(sig), i.guard.close())
 }
-
-// stopGrace is how long an orderly stop may take.
-const stopGrace = 30 * time.Second
 
 // begin launches the server; it is an error if it already runs.
 func (i *instance) begin(c command) (*process, error) {

@@ -169,10 +169,10 @@ func (k *Kafka) answers(ctx context.Context) bool {
 }
 
 // Stop shuts the server down in order and keeps its folder.
-func (k *Kafka) Stop() error { return k.end(syscall.SIGTERM, stopGrace) }
+func (k *Kafka) Stop() error { return k.end(syscall.SIGTERM) }
 
 // Kill ends the server with SIGKILL.
-func (k *Kafka) Kill() error { return k.end(syscall.SIGKILL, stopGrace) }
+func (k *Kafka) Kill() error { return k.end(syscall.SIGKILL) }
 
 // Close kills the server and removes its folder, if that is temporary.
 func (k *Kafka) Close() error { return k.close(syscall.SIGKILL) }

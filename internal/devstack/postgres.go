@@ -186,12 +186,12 @@ const (
 )
 
 // Stop shuts the server down in order and keeps its folder. Walsenders whose
-// client does not confirm can hold it up: after 30 s it is killed, an error.
-func (p *Postgres) Stop() error { return p.end(syscall.Signal(Fast), stopGrace) }
+// client does not confirm can hold it up: after a minute it is killed, an error.
+func (p *Postgres) Stop() error { return p.end(syscall.Signal(Fast)) }
 
 // Restart stops the server in the given way and starts it on the same port.
 func (p *Postgres) Restart(ctx context.Context, how Shutdown) error {
-	if err := p.end(syscall.Signal(how), stopGrace); err != nil {
+	if err := p.end(syscall.Signal(how)); err != nil {
 		return err
 	}
 	return p.Start(ctx)
@@ -205,7 +205,7 @@ func (p *Postgres) Kill() error {
 		children = childrenOf(p.proc.pid())
 	}
 	p.mu.Unlock()
-	err := p.end(syscall.SIGKILL, stopGrace)
+	err := p.end(syscall.SIGKILL)
 	return errors.Join(err, killAll(children))
 }
 

@@ -25,7 +25,10 @@ func (p *Postgres) Command(ctx context.Context, program string, args ...string) 
 
 // CreateDatabase creates an empty database.
 func (p *Postgres) CreateDatabase(ctx context.Context, name string) error {
-	return p.exec(ctx, "creating database "+name, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize())
+	if err := p.Exec(ctx, "postgres", "CREATE DATABASE "+pgx.Identifier{name}.Sanitize()); err != nil {
+		return fmt.Errorf("creating database %s: %w", name, err)
+	}
+	return nil
 }
 
 // DropDatabase drops a database, the replication slots in it, and whoever is
@@ -72,14 +75,12 @@ func dropSlots(ctx context.Context, conn *pgx.Conn, database string) error {
 	}
 }
 
-func (p *Postgres) exec(ctx context.Context, what, sql string) error {
-	conn, err := pgx.Connect(ctx, p.URL("postgres"))
+// Exec runs SQL, one statement or several, in a database as the superuser.
+func (p *Postgres) Exec(ctx context.Context, database, sql string) error {
+	conn, err := pgx.Connect(ctx, p.URL(database))
 	if err != nil {
-		return fmt.Errorf("%s: %w", what, err)
+		return fmt.Errorf("connecting to database %s: %w", database, err)
 	}
 	_, err = conn.Exec(ctx, sql)
-	if err = errors.Join(err, conn.Close(ctx)); err != nil {
-		return fmt.Errorf("%s: %w", what, err)
-	}
-	return nil
+	return errors.Join(err, conn.Close(ctx))
 }

@@ -39,7 +39,7 @@ func launch(g *guard, c command) (*process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("creating the log of %s: %w", c.name, err)
 	}
-	cmd := exec.Command("/bin/sh", append([]string{"-c", wrapScript, "sh"}, c.line...)...)
+	cmd := exec.Command("/bin/sh", append([]string{"-c", wrapScript, "sh"}, c.line...)...) //nolint:noctx // it runs until it is stopped; the context is that of its start
 	cmd.Dir = c.dir
 	cmd.Env = serverEnv()
 	cmd.Stdout, cmd.Stderr = log, log
@@ -100,13 +100,16 @@ func (p *process) tail(lines int) string {
 	return lastLines(string(text), lines)
 }
 
-// end sends sig and waits until the server has ended; after the grace period it
-// is killed, which is an error.
-func (p *process) end(sig syscall.Signal, grace time.Duration) error {
+// stopGrace is how long a stop may take.
+const stopGrace = time.Minute
+
+// end sends sig and waits until the server has ended; after a minute it is killed,
+// which is an error.
+func (p *process) end(sig syscall.Signal) error {
 	if err := p.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("sending %s to %s: %w", sig, p.name, err)
 	}
-	timer := time.NewTimer(grace)
+	timer := time.NewTimer(stopGrace)
 	defer timer.Stop()
 	select {
 	case <-p.done:
@@ -117,5 +120,5 @@ func (p *process) end(sig syscall.Signal, grace time.Duration) error {
 		return fmt.Errorf("killing %s: %w", p.name, err)
 	}
 	<-p.done
-	return fmt.Errorf("stopping %s: still there %s after %s, so it was killed; the end of its log:\n%s", p.name, grace, sig, p.tail(30))
+	return fmt.Errorf("stopping %s: still there %s after %s, so it was killed; the end of its log:\n%s", p.name, stopGrace, sig, p.tail(30))
 }

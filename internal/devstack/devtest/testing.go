@@ -64,14 +64,15 @@ var (
 	serial   atomic.Int64
 )
 
-// Main runs the tests of a package and then stops the servers that they started:
+// Main runs the tests of a package and then stops the servers that they started,
+// and calls what the package itself wants to be done last:
 //
 //	func TestMain(m *testing.M) { devtest.Main(m) }
 //
 // Without it nothing is left behind either, but nobody waits for the end.
-func Main(m *testing.M) {
+func Main(m *testing.M, last ...func() error) {
 	code := m.Run()
-	for _, stop := range []func() error{postgres.close, kafka.close} {
+	for _, stop := range append([]func() error{postgres.close, kafka.close}, last...) {
 		if err := stop(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			code = max(code, 1)

@@ -37,9 +37,12 @@ func TestADatabaseEndsWithItsTest(t *testing.T) {
 }
 
 func TestTheServersAreShared(t *testing.T) {
-	if devtest.Postgres(t) != devtest.Postgres(t) || devtest.Kafka(t) != devtest.Kafka(t) {
-		t.Error("got two servers, want one")
-	}
+	postgres, kafka := devtest.Postgres(t), devtest.Kafka(t)
+	t.Run("with another test", func(t *testing.T) {
+		if devtest.Postgres(t) != postgres || devtest.Kafka(t) != kafka {
+			t.Error("got two servers, want one")
+		}
+	})
 }
 
 func TestATopicIsLegalAndOfItsOwn(t *testing.T) {

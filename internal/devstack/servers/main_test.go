@@ -1,0 +1,102 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/kafkasync/kafkasync/config"
+)
+
+func TestTheServersRunUntilTheyAreInterrupted(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short starts no servers")
+	}
+	dir := t.TempDir()
+	file := filepath.Join(dir, "kafkasync.yaml")
+	// As an earlier run left it.
+	if err := os.WriteFile(file, []byte(mark+"name: old\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	ctx, interrupt := context.WithCancel(t.Context())
+	r, w := io.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		err := run(ctx, []string{"-dir", dir}, w)
+		done <- err
+		_ = w.CloseWithError(io.EOF)
+	}()
+	printed := bufio.NewReader(r)
+	welcome := readUntil(t, printed, "Ctrl-C")
+
+	cfg, err := config.Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	brokers := cfg.Kafka.Brokers[0]
+	if !strings.Contains(welcome, "kcat -b "+brokers) {
+		t.Errorf("got %s, want a kcat command for %s", welcome, brokers)
+	}
+	if got := updateProducts(t, welcome); got != "UPDATE 10" {
+		t.Errorf("the printed psql command: got %q, want UPDATE 10", got)
+	}
+
+	interrupt()
+	goodbye := readUntil(t, printed, "stopping")
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", brokers); err == nil {
+		conn.Close()
+		t.Errorf("got an answer from Kafka after %q, want none", goodbye)
+	}
+}
+
+// readUntil returns what is printed up to the line with text.
+func readUntil(t *testing.T, printed *bufio.Reader, text string) string {
+	t.Helper()
+	var all strings.Builder
+	for {
+		line, err := printed.ReadString('\n')
+		all.WriteString(line)
+		if strings.Contains(line, text) {
+			return all.String()
+		}
+		if err != nil {
+			t.Fatalf("got %q and %v, want a line with %q", all.String(), err, text)
+		}
+	}
+}
+
+// updateProducts runs the psql command just as it was printed.
+func updateProducts(t *testing.T, welcome string) string {
+	t.Helper()
+	line := regexp.MustCompile(`psql .* -c .*`).FindString(welcome)
+	out, err := exec.CommandContext(t.Context(), "/bin/sh", "-c", line).CombinedOutput()
+	if err != nil {
+		t.Fatalf("running %q: %v\n%s", line, err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+func TestAFileOfSomebodyElseIsNotOverwritten(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "kafkasync.yaml")
+	if err := os.WriteFile(file, []byte("name: mine\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	err := run(t.Context(), []string{"-dir", dir}, io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "was not written by this program") {
+		t.Errorf("got %v, want a refusal", err)
+	}
+	if text, err := os.ReadFile(file); err != nil || string(text) != "name: mine\n" {
+		t.Errorf("got %q and %v, want the file as it was", text, err)
+	}
+}

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/kafkasync/kafkasync/internal/devstack"
+)
+
+// printer prints lines and keeps the first error.
+type printer struct {
+	out io.Writer
+	err error
+}
+
+func (p *printer) line(format string, args ...any) {
+	if p.err == nil {
+		_, p.err = fmt.Fprintf(p.out, format+"\n", args...)
+	}
+}
+
+// welcome says what is there and what to try.
+func (p *printer) welcome(file string, pg *devstack.Postgres, kafka *devstack.Kafka) {
+	option := ""
+	if file != "kafkasync.yaml" {
+		option = " -c " + file
+	}
+	psql := "psql " + pg.URL("shop")
+	p.line("")
+	p.line("  Postgres       %s   database shop, table products", pg.Addr())
+	p.line("  Kafka          %s", kafka.Brokers())
+	p.line("  configuration  %s", file)
+	p.line("")
+	p.line("Build, then run a node:")
+	p.line("  make build")
+	p.line("  bin/kafkasync check%s", option)
+	p.line("  bin/kafkasync run%s", option)
+	p.line("")
+	p.line("In a second terminal, watch the messages, in either way:")
+	p.line("  bin/kafkasync consume products --from-beginning%s", option)
+	p.line("  kcat -b %s -C -t products -f '%%k %%s %%h\\n'", kafka.Brokers())
+	p.line("")
+	p.line("In a third one, change rows; each message comes once more after 10 s:")
+	p.line("  %s -c 'UPDATE products SET featured = true WHERE on_stock'", psql)
+	p.line("  %s", psql)
+	p.line("")
+	p.line("Ctrl-C stops both.")
+}
