@@ -3,7 +3,7 @@
 //
 // It promises an exit status of 0 for success, 1 for failure and 2 for wrong
 // usage, and prints an error once. It reads flags, asks, and prints: what moves
-// data is in the packages that it calls, and no command but run changes anything.
+// data is in the packages that it calls.
 package main
 
 import (
