@@ -73,9 +73,10 @@ type Change struct {
 // Source is a database whose log can be followed.
 type Source interface {
 	// Head makes the server ready for the first reading (Postgres: publication,
-	// then slot) and returns the position at which it starts. With an intent
-	// that was committed before this call, what an earlier Head left behind is
-	// ours and adopted; with a fresh one, finding it is a Fault of class Stop.
+	// then slot) and returns the position at which it starts. While the intent is
+	// not declared, finding there what Head would make is a Fault of class Stop:
+	// it is somebody else's. Head then declares the intent, and only after that makes
+	// anything; so what it finds under a declared one is ours, left by a run that was cut short.
 	Head(ctx context.Context, intent Intent) (Position, error)
 	// Open follows the log from a position that Head or a Batch returned, and that is
 	// durable: the server may forget its log before it, so a run that was cut short
@@ -85,15 +86,13 @@ type Source interface {
 	Open(ctx context.Context, from Position) (Stream, error)
 }
 
-// Intent says whether the cluster had declared, before this run, that it was
-// about to prepare the server.
-type Intent int
-
-// The two states of an intent.
-const (
-	Fresh   Intent = iota // declared by this run: nothing of ours can exist yet
-	Resumed               // declared by an earlier run that may have been cut short
-)
+// Intent is the cluster's memory that the server is about to be prepared.
+type Intent interface {
+	// Declared reports whether an earlier run declared it.
+	Declared() bool
+	// Declare returns once a quorum knows.
+	Declare(ctx context.Context) error
+}
 
 // Stream is one open log. Next and Close are for one goroutine; Confirm may run
 // beside Next.

@@ -18,14 +18,6 @@ type Checkpoint interface {
 	Commit(ctx context.Context, p source.Position) error
 }
 
-// Declaration is the cluster's memory that the server is about to be prepared.
-type Declaration interface {
-	// Declared reports whether an earlier run declared it.
-	Declared() bool
-	// Declare returns once a quorum knows.
-	Declare(ctx context.Context) error
-}
-
 // Ceiling bounds the sequence numbers that this lease may use.
 type Ceiling interface {
 	// Ceiling is the first number that may not be used yet. A new lease's first number is Floor.
@@ -38,6 +30,6 @@ type Ceiling interface {
 // Lease is what a run needs of the cluster. raftstate.Lease is one.
 type Lease interface {
 	Checkpoint
-	Declaration
+	source.Intent
 	Ceiling
 }

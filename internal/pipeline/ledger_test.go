@@ -38,7 +38,7 @@ func newLedger(t *testing.T, txs []sourcetest.Tx) *ledger {
 	t.Helper()
 	l := &ledger{index: make(map[string]int)}
 	db := sourcetest.NewMemory(1<<20, nil)
-	head, err := db.Head(t.Context(), source.Fresh)
+	head, err := db.Head(t.Context(), sourcetest.Fresh())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -117,20 +117,12 @@ func (p *Pipeline) run(ctx context.Context, lease Lease) error {
 
 // start returns the position to read from. Before the first reading it is
 // resolved and committed: if it were not, a crash would move "now", and lose
-// what lies between. The server is prepared only after the cluster knows of
-// the intent, so that what a crash leaves behind is known to be ours.
+// what lies between.
 func (p *Pipeline) start(ctx context.Context, lease Lease) (source.Position, error) {
 	if from := lease.Position(); from != "" {
 		return from, nil
 	}
-	intent := source.Resumed
-	if !lease.Declared() {
-		intent = source.Fresh
-		if err := lease.Declare(ctx); err != nil {
-			return "", fmt.Errorf("declaring the first start: %w", err)
-		}
-	}
-	head, err := p.cfg.Source.Head(ctx, intent)
+	head, err := p.cfg.Source.Head(ctx, lease)
 	if err != nil {
 		return "", fmt.Errorf("preparing the source: %w", err)
 	}

@@ -38,7 +38,7 @@ func (c *checkup) checkSlot() {
 func (c *checkup) checkSlotHealth() {
 	s := c.slot
 	if why := s.lost(); why != "" {
-		c.errorf("P16", riskSlotGone, fixNewSlot, "slot %s was invalidated: %s", s.Name, why)
+		c.errorf("P16", riskSlotGone, beginAnew(s.Name), "slot %s was invalidated: %s", s.Name, why)
 	} else if s.WALStatus == "unreserved" {
 		keep := max(2*c.server.SlotKeepMB, int(4*s.Retained>>20), minSlotKeepMB)
 		c.warnf("P16", "its log is removed at the next checkpoint, and the changes in it are lost",

@@ -19,13 +19,21 @@ import (
 // What an operator is told when changes are gone for good, and the way out.
 const (
 	riskSlotGone = "changes between the last checkpoint and a new slot are no longer in the server's log"
-	fixNewSlot   = "kafkasync recover PIPELINE --new-slot (records the gap and prints the backfill that closes it)"
-	fixCheck     = "kafkasync check prints the statement to run"
-	fixPooler    = "point source.postgres.url at the Postgres server itself, not at a pooler such as PgBouncer or RDS Proxy"
-	fixStandby   = "list all servers in source.postgres.url and add target_session_attrs=read-write"
-	fixWALLevel  = "ALTER SYSTEM SET wal_level = 'logical'; -- then restart Postgres " +
+	fixNewSlot   = "to begin anew at the present, stop kafkasync, drop the slot if it still exists, remove data_dir, " +
+		"start kafkasync, and refresh what your consumers store from the tables once"
+	fixCheck    = "kafkasync check prints the statement to run"
+	fixPooler   = "point source.postgres.url at the Postgres server itself, not at a pooler such as PgBouncer or RDS Proxy"
+	fixStandby  = "list all servers in source.postgres.url and add target_session_attrs=read-write"
+	fixWALLevel = "ALTER SYSTEM SET wal_level = 'logical'; -- then restart Postgres " +
 		"(RDS, Aurora: rds.logical_replication=1; Cloud SQL: cloudsql.logical_decoding=on; Azure: wal_level=LOGICAL)"
 )
+
+// beginAnew is fixNewSlot as a statement, where the slot's name is known.
+func beginAnew(slot string) string {
+	return fmt.Sprintf("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s; "+
+		"-- with kafkasync stopped; then remove data_dir and start it: it begins at the present, so refresh what your consumers store from the tables once",
+		quoteText(slot))
+}
 
 // classify wraps err with what was being done. What it knows becomes a
 // *kafkasync.Fault; the rest, and a context that has ended, is a plain error

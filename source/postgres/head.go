@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5"
@@ -30,13 +31,19 @@ func (s *Source) Head(ctx context.Context, intent source.Intent) (source.Positio
 	if err != nil {
 		return "", err
 	}
-	if slot != nil && intent == source.Fresh {
+	if slot != nil && !intent.Declared() {
 		return "", s.foreignSlot(slot)
 	}
-	if err := s.requireNamed(ctx, conn); err != nil {
+	found, err := s.firstTables(ctx, conn)
+	if err != nil {
 		return "", err
 	}
-	if err := s.publish(ctx, conn); err != nil {
+	if !intent.Declared() {
+		if err := intent.Declare(ctx); err != nil {
+			return "", err
+		}
+	}
+	if err := s.publish(ctx, conn, found); err != nil {
 		return "", err
 	}
 	replication, err := s.connectReplication(ctx, new(wire))
@@ -85,18 +92,33 @@ func requireLogical(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-// requireNamed refuses to begin while a table that a rule names in full does
-// not exist, since that is mostly a typing error. Later it may well have been dropped.
-func (s *Source) requireNamed(ctx context.Context, conn *pgx.Conn) error {
+// firstTables returns the tables that the rules want. It refuses to begin while
+// one of them cannot be published, or while a rule names one that does not
+// exist, which is mostly a typing error; later it may well have been dropped.
+func (s *Source) firstTables(ctx context.Context, conn *pgx.Conn) ([]table, error) {
+	all, err := tables(ctx, conn, func(string) bool { return true })
+	if err != nil {
+		return nil, err
+	}
+	found := slices.DeleteFunc(slices.Clone(all), func(t table) bool { return !s.selector.Captures(t.Name) })
+	errs := s.unmatched(tableNames(all))
+	if len(found) == 0 && len(errs) == 0 {
+		return nil, &kafkasync.Fault{
+			Class: kafkasync.Wait, What: fmt.Sprintf("no table of database %s matches a rule", s.conn.Database),
+			Fix: "correct pipelines[].tables[].match, or create the table; kafkasync check lists the tables that there are",
+		}
+	}
+	for i := range found {
+		errs = append(errs, s.requirePublishable(&found[i]))
+	}
+	return found, errors.Join(errs...)
+}
+
+func (s *Source) unmatched(all []string) []error {
 	u, ok := s.selector.(unmatcher)
 	if !ok {
 		return nil
 	}
-	found, err := tables(ctx, conn, func(string) bool { return true })
-	if err != nil {
-		return err
-	}
-	all := tableNames(found)
 	var errs []error
 	for _, name := range u.Unmatched(all) {
 		fix := fmt.Sprintf("create %s, or take the rule out of the file", name)
@@ -107,7 +129,7 @@ func (s *Source) requireNamed(ctx context.Context, conn *pgx.Conn) error {
 			Class: kafkasync.Wait, What: fmt.Sprintf("there is no table %s in database %s", name, s.conn.Database), Fix: fix,
 		})
 	}
-	return errors.Join(errs...)
+	return errs
 }
 
 // foreignSlot is about a slot that stands where this pipeline has never been.
@@ -139,7 +161,7 @@ func (s *Source) requireOurs(slot *slotState) error {
 	if why := slot.lost(); why != "" {
 		return &kafkasync.Fault{
 			Class: kafkasync.Stop, What: fmt.Sprintf("the replication slot %s was invalidated: %s", slot.Name, why),
-			Risk: riskSlotGone, Fix: fixNewSlot,
+			Risk: riskSlotGone, Fix: beginAnew(s.cfg.Slot),
 		}
 	}
 	if slot.Plugin != "pgoutput" || slot.Database != s.conn.Database {

@@ -49,7 +49,7 @@ func (s *Source) prepare(ctx context.Context, at place) error {
 	if slot == nil {
 		return &kafkasync.Fault{
 			Class: kafkasync.Stop, What: fmt.Sprintf("the replication slot %s does not exist any more", s.cfg.Slot),
-			Risk: riskSlotGone, Fix: fixNewSlot,
+			Risk: riskSlotGone, Fix: beginAnew(s.cfg.Slot),
 		}
 	}
 	if err := s.requireOurs(slot); err != nil {
@@ -59,10 +59,14 @@ func (s *Source) prepare(ctx context.Context, at place) error {
 		return &kafkasync.Fault{
 			Class: kafkasync.Stop,
 			What:  fmt.Sprintf("the replication slot %s has moved to %s, beyond the checkpoint at %s: something else has read it, or it was made anew", slot.Name, slot.ConfirmedFlush, at.lsn),
-			Risk:  "changes between the two", Fix: fixNewSlot,
+			Risk:  "changes between the two", Fix: beginAnew(s.cfg.Slot),
 		}
 	}
-	return s.publish(ctx, conn)
+	found, err := s.laterTables(ctx, conn)
+	if err != nil || len(found) == 0 {
+		return err
+	}
+	return s.publish(ctx, conn, found)
 }
 
 // start compares the server with the position and asks it for the log.
@@ -82,13 +86,13 @@ func (s *Source) start(ctx context.Context, conn *pgconn.PgConn, at place) error
 		return &kafkasync.Fault{
 			Class: kafkasync.Stop,
 			What:  fmt.Sprintf("the server is on timeline %d, the checkpoint on %d: a standby was promoted or a backup restored", server.timeline, at.timeline),
-			Risk:  "changes around the switch", Fix: fixNewSlot,
+			Risk:  "changes around the switch", Fix: beginAnew(s.cfg.Slot),
 		}
 	case server.lsn < at.lsn:
 		return &kafkasync.Fault{
 			Class: kafkasync.Stop,
 			What:  fmt.Sprintf("the server's log ends at %s, before the checkpoint at %s: it was restored to an earlier point", server.lsn, at.lsn),
-			Risk:  "what was published after that point and is gone from the database", Fix: fixNewSlot,
+			Risk:  "what was published after that point and is gone from the database", Fix: beginAnew(s.cfg.Slot),
 		}
 	}
 	err = pglogrepl.StartReplication(ctx, conn, quoteName(s.cfg.Slot), at.lsn, pglogrepl.StartReplicationOptions{

@@ -14,7 +14,6 @@ package postgres
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"strings"
 	"sync/atomic"
@@ -69,7 +68,7 @@ func (s *Source) Tables() []string {
 func connConfig(cfg Config, application string) (*pgx.ConnConfig, error) {
 	conn, err := pgx.ParseConfig(cfg.URL)
 	if err != nil {
-		return nil, fmt.Errorf("reading the URL of the database: %w", err) // pgx masks the password
+		return nil, classify(err, "reading source.postgres.url")
 	}
 	if cfg.Password != "" {
 		conn.Password = cfg.Password

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -12,45 +13,36 @@ import (
 	"github.com/kafkasync/kafkasync"
 )
 
-// publish makes the publication hold every table that the rules want. It only
-// ever adds tables, and none whose updates would start to fail. What the role
-// may not do, it says as the statement for someone who may.
-func (s *Source) publish(ctx context.Context, conn *pgx.Conn) error {
-	found, err := tables(ctx, conn, s.selector.Captures)
-	if err != nil {
-		return err
-	}
-	if len(found) == 0 {
-		return &kafkasync.Fault{
-			Class: kafkasync.Wait, What: fmt.Sprintf("no table of database %s matches a rule", s.conn.Database),
-			Fix: "correct pipelines[].tables[].match, or create the table; kafkasync check lists the tables that there are",
-		}
-	}
-	if err := s.requireUsable(found); err != nil {
-		return err
-	}
-	covered := tableNames(found)
-	s.covered.Store(&covered)
+// publish makes the publication hold these tables, all of which are publishable.
+// It only ever adds. What the role may not do, it says as the statement for
+// someone who may.
+func (s *Source) publish(ctx context.Context, conn *pgx.Conn, found []table) error {
 	p, err := findPublication(ctx, conn, s.cfg.Publication)
 	if err != nil {
 		return err
 	}
 	if p == nil {
-		return execute(ctx, conn, createPublication(s.cfg.Publication, found))
+		if err := execute(ctx, conn, createPublication(s.cfg.Publication, found)); err != nil {
+			return err
+		}
+	} else if err := s.extend(ctx, conn, p, found); err != nil {
+		return err
 	}
+	covered := tableNames(found)
+	s.covered.Store(&covered)
+	return nil
+}
+
+// extend adds the tables that a publication does not hold yet.
+func (s *Source) extend(ctx context.Context, conn *pgx.Conn, p *publication, found []table) error {
 	if err := p.requireComplete(); err != nil {
 		return err
 	}
-	var missing []table
-	for i := range found {
-		if !p.covers(&found[i]) {
-			missing = append(missing, found[i])
-		}
-	}
+	missing := slices.DeleteFunc(slices.Clone(found), func(t table) bool { return p.covers(&t) })
 	if len(missing) == 0 {
 		return nil
 	}
-	if err := execute(ctx, conn, addTables(s.cfg.Publication, missing)); err != nil {
+	if err := execute(ctx, conn, addTables(p.Name, missing)); err != nil {
 		return err
 	}
 	s.log.WarnContext(ctx, "tables were added to the publication; what changed in them before is not published",
@@ -58,29 +50,39 @@ func (s *Source) publish(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-// requireUsable refuses tables that have no usable key before anything is changed on the server.
-func (s *Source) requireUsable(found []table) error {
-	var errs []error
-	for i := range found {
-		t := &found[i]
-		for _, h := range t.heaps() {
-			if why := h.identityProblem(); why != "" {
-				errs = append(errs, &kafkasync.Fault{
-					Class: kafkasync.Wait,
-					What:  fmt.Sprintf("%s cannot be published, its UPDATE and DELETE would fail: %s", h.Name, why),
-					Fix:   fmt.Sprintf("ALTER TABLE %s ADD PRIMARY KEY (...); or ALTER TABLE %[1]s REPLICA IDENTITY FULL; or skip: true for %s", h.quoted(), t.Name),
-				})
+// laterTables returns the tables that the rules want and that can be published.
+// One that cannot, because it came later, must not hold up all others; it is
+// not covered, and said so at each start.
+func (s *Source) laterTables(ctx context.Context, conn *pgx.Conn) ([]table, error) {
+	all, err := tables(ctx, conn, s.selector.Captures)
+	if err != nil {
+		return nil, err
+	}
+	var found []table
+	for _, t := range all {
+		if err := s.requirePublishable(&t); err != nil {
+			s.log.WarnContext(ctx, "a table that matches a rule is not covered", "table", t.Name, "err", err)
+			continue
+		}
+		found = append(found, t)
+	}
+	return found, nil
+}
+
+// requirePublishable refuses a table whose updates would start to fail, or
+// whose rule does not fit it.
+func (s *Source) requirePublishable(t *table) error {
+	for _, h := range t.heaps() {
+		if why := h.identityProblem(); why != "" {
+			return &kafkasync.Fault{
+				Class: kafkasync.Wait,
+				What:  fmt.Sprintf("%s cannot be published, its UPDATE and DELETE would fail: %s", h.Name, why),
+				Fix:   h.identityFix(nil),
 			}
 		}
-		columns := make([]string, len(t.Columns))
-		for j, c := range t.Columns {
-			columns[j] = c.Name
-		}
-		if _, err := s.selector.Columns(t.Name, columns, t.primaryKey()); err != nil {
-			errs = append(errs, err)
-		}
 	}
-	return errors.Join(errs...)
+	_, err := s.selector.Columns(t.Name, attributeNames(t.Columns), t.primaryKey())
+	return err
 }
 
 // requireComplete refuses a publication that hides changes.

@@ -125,6 +125,7 @@ func (s *stream) wake() {
 
 // fill reads until the batch holds something.
 func (s *stream) fill(ctx context.Context, r request) error {
+	s.heardAt = time.Now() // nobody has listened since the last request
 	for {
 		if err := s.drain(ctx, r.batch); err != nil {
 			return err

@@ -25,11 +25,11 @@ type world struct {
 func prepared(t *testing.T, h Harness) world {
 	t.Helper()
 	w := world{h: h, db: h.New(t)}
-	w.head = w.prepare(t, source.Fresh)
+	w.head = w.prepare(t, Fresh())
 	return w
 }
 
-func (w world) prepare(t *testing.T, intent source.Intent) source.Position {
+func (w world) prepare(t *testing.T, intent *Intent) source.Position {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -39,6 +39,9 @@ func (w world) prepare(t *testing.T, intent source.Intent) source.Position {
 	}
 	if head == "" {
 		t.Fatal("Head: got no position")
+	}
+	if !intent.declared {
+		t.Fatal("Head: the server was prepared under an intent that nobody had declared")
 	}
 	return head
 }

@@ -159,30 +159,39 @@ func (m *Memory) Changes(p source.Position) (int, error) {
 }
 
 // Head is described at source.Source: it creates the slot, or adopts it.
-func (m *Memory) Head(_ context.Context, intent source.Intent) (source.Position, error) {
+func (m *Memory) Head(ctx context.Context, intent source.Intent) (source.Position, error) {
 	if err := m.hook(BeforeHead); err != nil {
 		return "", err
 	}
-	at, err := m.prepare(intent)
-	if err != nil {
-		return "", err
+	if !intent.Declared() {
+		if m.hasSlot() {
+			return "", &kafkasync.Fault{Class: kafkasync.Stop, What: "the slot exists already", Risk: "what it was read by"}
+		}
+		if err := intent.Declare(ctx); err != nil {
+			return "", err
+		}
 	}
+	at := m.slot()
 	if err := m.hook(AfterHead); err != nil {
 		return "", err
 	}
 	return at, nil
 }
 
-func (m *Memory) prepare(intent source.Intent) (source.Position, error) {
+func (m *Memory) hasSlot() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	switch {
-	case m.prepared && intent == source.Fresh:
-		return "", &kafkasync.Fault{Class: kafkasync.Stop, What: "the slot exists already", Risk: "what it was read by"}
-	case !m.prepared:
+	return m.prepared
+}
+
+// slot creates the slot if there is none, and returns where it stands.
+func (m *Memory) slot() source.Position {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.prepared {
 		m.prepared, m.confirmed = true, len(m.log)
 	}
-	return memoryPosition(m.confirmed), nil
+	return memoryPosition(m.confirmed)
 }
 
 // Open is described at source.Source.

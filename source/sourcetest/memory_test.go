@@ -32,7 +32,7 @@ func TestMemoryIsASource(t *testing.T) {
 
 func TestMemoryRefusesALogThatWasConfirmed(t *testing.T) {
 	m := sourcetest.NewMemory(10, nil)
-	head, err := m.Head(t.Context(), source.Fresh)
+	head, err := m.Head(t.Context(), sourcetest.Fresh())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func TestMemoryHookFailsTheCall(t *testing.T) {
 		}
 		return nil
 	})
-	if _, err := m.Head(t.Context(), source.Fresh); !errors.Is(err, want) {
+	if _, err := m.Head(t.Context(), sourcetest.Fresh()); !errors.Is(err, want) {
 		t.Fatalf("got the error %v, want %v", err, want)
 	}
 	if m.Confirmed() == "" {

@@ -12,7 +12,7 @@ import (
 func headIsNow(t *testing.T, h Harness) {
 	w := world{h: h, db: h.New(t)}
 	w.exec(t, Tx{{Kind: Insert, Row: Item(1, "before")}})
-	w.head = w.prepare(t, source.Fresh)
+	w.head = w.prepare(t, Fresh())
 	after := Tx{{Kind: Insert, Row: Item(2, "after")}}
 	w.exec(t, after)
 	w.follow(t, w.head).wants(t, after)
@@ -22,16 +22,20 @@ func headIsNow(t *testing.T, h Harness) {
 // behind. What was committed since then must not be lost by the next one.
 func headResumedAdopts(t *testing.T, h Harness) {
 	w := world{h: h, db: h.New(t)}
-	w.head = w.prepare(t, source.Resumed) // cut short before it had done anything
+	w.head = w.prepare(t, Resumed()) // cut short before it had done anything
 	if !h.Prepares {
 		return
 	}
 	after := Tx{{Kind: Insert, Row: Item(1, "after")}}
 	w.exec(t, after)
 
-	_, err := w.db.Source(t).Head(t.Context(), source.Fresh)
+	fresh := Fresh()
+	_, err := w.db.Source(t).Head(t.Context(), fresh)
 	wantClass(t, err, kafkasync.Stop)
-	adopted := w.prepare(t, source.Resumed)
+	if fresh.declared {
+		t.Fatal("Head: an intent was declared over what belongs to somebody else: the next run would adopt it")
+	}
+	adopted := w.prepare(t, Resumed())
 	w.follow(t, adopted).wants(t, after)
 }
 
