@@ -57,7 +57,7 @@ func (s *Sink) checkReach(ctx context.Context) (int, []kafkasync.Finding) {
 	if err == nil && len(cluster.Nodes) > 0 {
 		return len(cluster.Nodes), []kafkasync.Finding{{
 			ID: "K01", Severity: kafkasync.SeverityOK,
-			What: fmt.Sprintf("Kafka at %s answers: %d brokers", s.cfg.brokers(), len(cluster.Nodes)),
+			What: fmt.Sprintf("Kafka at %s answers: %d broker(s)", s.cfg.brokers(), len(cluster.Nodes)),
 		}}
 	}
 	if s.window.troubled() == nil {

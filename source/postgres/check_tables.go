@@ -33,7 +33,7 @@ func (c *checkup) checkRules(ctx context.Context, conn *pgx.Conn) {
 		c.errorf("T01", "the pipeline waits for one", "correct tables[].match in the file, or create the tables",
 			"no rule matches a table of database %s", c.server.Database)
 	}
-	c.okf("T01", "%d tables are captured", len(c.captured))
+	c.okf("T01", "%d table(s) captured", len(c.captured))
 	if len(left) > 0 {
 		c.okf("T02", "not captured: %s", names(left))
 	}

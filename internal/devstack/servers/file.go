@@ -30,7 +30,6 @@ pipelines:
         url: {{.URL}}
     tables:
       - match: public.*
-        delay: 10s   # 5m by default; short, to watch a delay message arrive
 `
 
 // mayWrite refuses a file that somebody else wrote.

@@ -40,7 +40,7 @@ func (p *printer) welcome(file string, pg *devstack.Postgres, kafka *devstack.Ka
 	p.line("  bin/kafkasync consume products --from-beginning%s", option)
 	p.line("  kcat -b %s -C -t products -f '%%k %%s %%h\\n'", kafka.Brokers())
 	p.line("")
-	p.line("In a third one, change rows; each message comes once more after 10 s:")
+	p.line("In a third one, change rows:")
 	p.line("  %s -c 'UPDATE products SET featured = true WHERE on_stock'", psql)
 	p.line("  %s", psql)
 	p.line("")
