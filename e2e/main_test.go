@@ -1,0 +1,134 @@
+package e2e_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/kafkasync/kafkasync/internal/devstack/devtest"
+)
+
+func TestMain(m *testing.M) { devtest.Main(m, removeBinaries) }
+
+// flavour is a way to build the binary. Memory is measured without -race, which multiplies it.
+type flavour string
+
+const (
+	plain flavour = "plain"
+	raced flavour = "race" // without -race on the tests, the same as plain
+)
+
+// binaries are built at most once for each flavour, into a folder that goes with the test process.
+var binaries struct {
+	sync.Mutex
+
+	dir   string
+	built map[flavour]string
+}
+
+// binary returns the path of kafkasync.
+func binary(t testing.TB, f flavour) string {
+	t.Helper()
+	if !raceEnabled {
+		f = plain
+	}
+	b := &binaries
+	b.Lock()
+	defer b.Unlock()
+	if path, ok := b.built[f]; ok {
+		return path
+	}
+	if b.dir == "" {
+		var err error
+		if b.dir, err = os.MkdirTemp("", "kafkasync-e2e-"); err != nil {
+			t.Fatal(err)
+		}
+		b.built = map[flavour]string{}
+	}
+	path := filepath.Join(b.dir, "kafkasync-"+string(f))
+	args := []string{"build", "-o", path}
+	if f == raced {
+		args = append(args, "-race")
+	}
+	cmd := exec.CommandContext(t.Context(), "go", append(args, "github.com/kafkasync/kafkasync/cmd/kafkasync")...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("building kafkasync: %v\n%s", err, out)
+	}
+	b.built[f] = path
+	return path
+}
+
+func removeBinaries() error {
+	if binaries.dir == "" {
+		return nil
+	}
+	return os.RemoveAll(binaries.dir)
+}
+
+// number is a setting of the environment, or what make test takes.
+func number(t testing.TB, name string, otherwise int) int {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		t.Fatalf("%s: got %q, want a positive whole number", name, text)
+	}
+	return n
+}
+
+// seeded says how to repeat the random choices of a test.
+func seeded(t testing.TB) uint64 {
+	t.Helper()
+	seed := rand.Uint64N(1_000_000)
+	if text := os.Getenv("E2E_SEED"); text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatalf("E2E_SEED: %v", err)
+		}
+	}
+	t.Logf("the seed is %d: repeat with E2E_SEED=%d", seed, seed)
+	return seed
+}
+
+// eventually asks until the answer is "", and fails the test with the last answer if that takes too long.
+// The limit is generous: it is there for what never happens.
+func eventually(t testing.TB, limit time.Duration, ask func() (problem string)) {
+	t.Helper()
+	deadline := time.Now().Add(limit)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		problem := ask()
+		if problem == "" {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("after %s: %s", limit, problem)
+		}
+		select {
+		case <-tick.C:
+		case <-t.Context().Done():
+			t.Fatal(problem)
+		}
+	}
+}
+
+// contains is an answer for eventually: what of the wanted parts is not in text.
+func contains(what, text string, parts ...string) string {
+	for _, part := range parts {
+		if !strings.Contains(text, part) {
+			return fmt.Sprintf("%s lacks %q:\n%s", what, part, text)
+		}
+	}
+	return ""
+}

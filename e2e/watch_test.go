@@ -1,0 +1,179 @@
+package e2e_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// watcher takes samples of how much log has been given up, until it is stopped.
+type watcher struct {
+	stop    func()
+	wait    sync.WaitGroup
+	mu      sync.Mutex
+	samples []sample
+}
+
+// watch looks at the slot, and at the checkpoint of the node, as fast as it can
+// without being a load of its own. Both may be away for a while.
+func watch(t testing.TB, url, slot string, s *site) *watcher {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	w := &watcher{stop: cancel}
+	w.every(ctx, 10*time.Millisecond, "the slot", confirmed(url, slot))
+	w.every(ctx, 30*time.Millisecond, "the checkpoint", func(ctx context.Context) (uint64, error) {
+		p, err := s.pipeline(ctx)
+		if err != nil || p.Position == "" {
+			return 0, err
+		}
+		return parseLSN(p.Position[strings.LastIndexByte(p.Position, ':')+1:])
+	})
+	return w
+}
+
+func (w *watcher) every(ctx context.Context, d time.Duration, what string, look func(context.Context) (uint64, error)) {
+	w.wait.Go(func() {
+		tick := time.NewTicker(d)
+		defer tick.Stop()
+		last := uint64(0)
+		for {
+			// The time is taken after the look: what was seen was so by then.
+			if lsn, err := look(ctx); err == nil && lsn != last {
+				w.mu.Lock()
+				w.samples = append(w.samples, sample{what, lsn, time.Now()})
+				w.mu.Unlock()
+				last = lsn
+			}
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+}
+
+func (w *watcher) end() []sample {
+	w.stop()
+	w.wait.Wait()
+	return w.samples
+}
+
+// confirmed asks the server for what the slot has given up, over one connection as long as it lasts.
+func confirmed(url, slot string) func(context.Context) (uint64, error) {
+	var conn *pgx.Conn
+	return func(ctx context.Context) (uint64, error) {
+		if conn == nil || conn.IsClosed() {
+			var err error
+			if conn, err = pgx.Connect(ctx, url); err != nil {
+				return 0, err
+			}
+		}
+		if ctx.Err() != nil {
+			return 0, conn.Close(context.WithoutCancel(ctx))
+		}
+		var text string
+		err := conn.QueryRow(ctx, "SELECT confirmed_flush_lsn::text FROM pg_replication_slots WHERE slot_name = $1", slot).Scan(&text)
+		if err != nil {
+			return 0, err
+		}
+		return parseLSN(text)
+	}
+}
+
+// drained waits until the slot has confirmed all that was committed before the call.
+func drained(t testing.TB, url, slot string) {
+	t.Helper()
+	end, err := parseLSN(query[string](t, url, "SELECT pg_current_wal_lsn()::text"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 2*time.Minute, func() string {
+		text := query[string](t, url, "SELECT confirmed_flush_lsn::text FROM pg_replication_slots WHERE slot_name = '"+slot+"'")
+		if lsn, err := parseLSN(text); err != nil || lsn < end {
+			return fmt.Sprintf("slot %s has confirmed %s, want %s (%v)", slot, text, formatLSN(end), err)
+		}
+		return ""
+	})
+}
+
+// judge reads all of Kafka and fails the test with what contradicts the guarantees.
+func judge(t testing.TB, l *load, brokers string, samples []sample, runs int) {
+	t.Helper()
+	held := queryAll[int64](t, l.url, "SELECT id FROM ledger")
+	e := &evidence{ledgerTopic: l.topic("ledger"), samples: samples, runs: runs}
+	var problems []string
+	e.committed, problems = l.ledger.settle(held)
+	readTo(t, brokers, ends(t, brokers, l.topicNames()...), func(r *kgo.Record) { e.messages = append(e.messages, parse(t, r)) })
+	problems = append(problems, e.verdict()...)
+	for i, problem := range problems {
+		if i == 30 {
+			t.Errorf("and %d more", len(problems)-i)
+			break
+		}
+		t.Error(problem)
+	}
+	due := 0
+	for _, did := range e.committed {
+		for _, n := range did {
+			due += n
+		}
+	}
+	t.Logf("%d transactions committed and %d not, %d messages due, %d in Kafka (%d repeats), %d samples of what was given up",
+		len(e.committed), l.ledger.size()-len(e.committed), due, len(e.messages), len(e.messages)-due, len(samples))
+	if len(e.committed) == 0 || len(samples) == 0 {
+		t.Error("the run has proved nothing: no transaction committed, or nothing was ever confirmed")
+	}
+}
+
+// connect returns a connection that ends with the test.
+func connect(t testing.TB, url string) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(t.Context())) })
+	return conn
+}
+
+func execute(t testing.TB, url string, statements ...string) {
+	t.Helper()
+	conn := connect(t, url)
+	defer conn.Close(t.Context())
+	for _, sql := range statements {
+		if _, err := conn.Exec(t.Context(), sql); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+}
+
+func queryAll[T any](t testing.TB, url, sql string) []T {
+	t.Helper()
+	conn := connect(t, url)
+	defer conn.Close(t.Context())
+	rows, err := conn.Query(t.Context(), sql)
+	if err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	all, err := pgx.CollectRows(rows, pgx.RowTo[T])
+	if err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	return all
+}
+
+func query[T any](t testing.TB, url, sql string) T {
+	t.Helper()
+	all := queryAll[T](t, url, sql)
+	if len(all) != 1 {
+		t.Fatalf("%s: got %d rows, want 1", sql, len(all))
+	}
+	return all[0]
+}
