@@ -64,7 +64,6 @@ func settings(opts Options) *ck.ConfigMap {
 	m := ck.ConfigMap{
 		"client.id":                          "kafkasync-consume",
 		"group.id":                           "kafkasync-consume", // librdkafka wants one, also where none is joined
-		"auto.offset.reset":                  "latest",
 		"enable.auto.commit":                 opts.Group != "",
 		"enable.auto.offset.store":           false,
 		"allow.auto.create.topics":           false,
@@ -77,11 +76,13 @@ func settings(opts Options) *ck.ConfigMap {
 		m[name] = value // one that only a producer knows does no harm here
 	}
 	maps.Copy(m, ck.ConfigMap{"bootstrap.servers": strings.Join(opts.Brokers, ",")})
-	if opts.Group != "" {
-		m["group.id"] = opts.Group
-	}
-	if opts.FromBeginning {
-		m["auto.offset.reset"] = "earliest"
+	switch {
+	case opts.Group == "":
+		m["auto.offset.reset"] = "error" // we say where to start; anywhere else would be a silent jump
+	case opts.FromBeginning:
+		m["group.id"], m["auto.offset.reset"] = opts.Group, "earliest"
+	default:
+		m["group.id"], m["auto.offset.reset"] = opts.Group, "latest"
 	}
 	return &m
 }

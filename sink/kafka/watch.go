@@ -30,7 +30,6 @@ func watch(p *ck.Producer, w *window, log *slog.Logger) {
 
 // takeEvents takes e and whatever else has arrived, and changes the window once for all of it.
 func takeEvents(w *window, e ck.Event, more <-chan ck.Event) {
-	flat := w.flat.Load()
 	var records, bytes int64
 	for waiting := len(more); ; waiting-- {
 		switch e := e.(type) {
@@ -43,7 +42,8 @@ func takeEvents(w *window, e ck.Event, more <-chan ck.Event) {
 			if cost, ok := e.Opaque.(int64); ok {
 				bytes += cost
 			} else {
-				bytes += flat
+				// Not earlier: the next Publish may have begun since this loop did.
+				bytes += w.flat.Load()
 			}
 		case ck.Error:
 			takeError(w, e)
