@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -243,45 +242,6 @@ func (s *stream) keepalive(r *reader) error {
 	return nil
 }
 
-func (s *stream) flushed() pglogrepl.LSN { return pglogrepl.LSN(s.confirmed.Load()) }
-
-// feedback tells the server what was confirmed, as written, flushed and applied
-// alike: a zero would be read as "everything" by some (pglogrepl) or hold up
-// synchronous commits. If the server has been silent, it is asked for an answer.
-func (s *stream) feedback() error {
-	now, lsn := time.Now(), s.flushed()
-	ask := now.Sub(s.heardAt) > feedbackEvery
-	if err := s.send(statusUpdate(lsn, now, ask)); err != nil {
-		return classify(err, "confirming to the server")
-	}
-	s.told, s.toldAt = lsn, now
-	return nil
-}
-
-func (s *stream) send(message []byte) error {
-	conn := s.conn.Conn()
-	if err := conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
-		return err
-	}
-	_, err := conn.Write(message)
-	return err
-}
-
-// statusUpdate encodes a standby status update as CopyData (manual, "Streaming
-// Replication Protocol").
-func statusUpdate(lsn pglogrepl.LSN, now time.Time, ask bool) []byte {
-	m := make([]byte, 0, 39)
-	m = append(m, 'd', 0, 0, 0, 38, 'r')
-	for range 3 { // written, flushed, applied
-		m = binary.BigEndian.AppendUint64(m, uint64(lsn))
-	}
-	m = binary.BigEndian.AppendUint64(m, uint64(now.UnixMicro()-pgEpoch))
-	if ask {
-		return append(m, 1)
-	}
-	return append(m, 0)
-}
-
 // Confirm is described at source.Stream.
 func (s *stream) Confirm(_ context.Context, p source.Position) error {
 	at, err := parsePosition(p)
@@ -313,34 +273,10 @@ func (s *stream) Close() error {
 	if s.err != nil || s.conn.IsClosed() {
 		return nil // the connection is broken, there is nobody to take leave of
 	}
-	if err := s.feedback(); err != nil {
+	if err := s.leave(); err != nil {
 		return fmt.Errorf("closing the stream: %w", err)
 	}
-	if err := s.send([]byte{'c', 0, 0, 0, 4}); err != nil { // CopyDone
-		return fmt.Errorf("closing the stream: %w", err)
-	}
-	return s.awaitReady()
-}
-
-// awaitReady skips what the server had under way until it is ready for a query.
-func (s *stream) awaitReady() error {
-	if err := s.conn.Conn().SetReadDeadline(time.Now().Add(closeTimeout)); err != nil {
-		return fmt.Errorf("closing the stream: %w", err)
-	}
-	for {
-		kind, _, ok, err := s.wire.next()
-		switch {
-		case err != nil:
-			return err
-		case ok && kind == 'Z':
-			return nil
-		case ok:
-			continue
-		}
-		if err := s.wire.fill(); err != nil {
-			return nil //nolint:nilerr // it is busy decoding, or gone; it will notice the closed connection
-		}
-	}
+	return nil
 }
 
 // serverError makes an error of an ErrorResponse.
