@@ -151,24 +151,29 @@ func TestTablesOfEveryShape(t *testing.T) {
 		want   []string
 	}{
 		{
-			"quoted names", []string{`CREATE SCHEMA "My Schema"`, `CREATE TABLE "My Schema"."Order ""X""" ("Id" int PRIMARY KEY)`},
+			"quoted names",
+			[]string{`CREATE SCHEMA "My Schema"`, `CREATE TABLE "My Schema"."Order ""X""" ("Id" int PRIMARY KEY)`},
 			columns{`My Schema.Order "X"`: nil},
-			[]string{`INSERT INTO "My Schema"."Order ""X""" VALUES (1)`}, []string{`My Schema.Order "X" c Id=1`},
+			[]string{`INSERT INTO "My Schema"."Order ""X""" VALUES (1)`},
+			[]string{`My Schema.Order "X" c Id=1`},
 		},
 		{
-			"a composite key whose order is not the table's", []string{"CREATE TABLE t (a int, b text, x int, PRIMARY KEY (b, a))"},
+			"a composite key whose order is not the table's",
+			[]string{"CREATE TABLE t (a int, b text, x int, PRIMARY KEY (b, a))"},
 			columns{"public.t": nil},
 			[]string{"INSERT INTO t VALUES (1, 'one', 0)", "UPDATE t SET a = 2", "DELETE FROM t"},
 			[]string{"public.t c b=one a=1", "public.t u b=one a=2 <- b=one a=1", "public.t d <- b=one a=2"},
 		},
 		{
-			"a full replica identity", []string{"CREATE TABLE t (id int PRIMARY KEY, x text)", "ALTER TABLE t REPLICA IDENTITY FULL"},
+			"a full replica identity",
+			[]string{"CREATE TABLE t (id int PRIMARY KEY, x text)", "ALTER TABLE t REPLICA IDENTITY FULL"},
 			columns{"public.t": {"id", "x"}},
 			[]string{"INSERT INTO t VALUES (1, NULL)", "UPDATE t SET x = 'y'", "DELETE FROM t"},
 			[]string{"public.t c id=1 x=null", "public.t u id=1 x=y <- id=1 x=null", "public.t d <- id=1 x=y"},
 		},
 		{
-			"an index as replica identity", []string{
+			"an index as replica identity",
+			[]string{
 				"CREATE TABLE t (id int PRIMARY KEY, code text NOT NULL UNIQUE)", "ALTER TABLE t REPLICA IDENTITY USING INDEX t_code_key",
 			},
 			columns{"public.t": {"code"}},
@@ -176,7 +181,8 @@ func TestTablesOfEveryShape(t *testing.T) {
 			[]string{"public.t c code=a", "public.t u code=b <- code=a", "public.t d <- code=b"},
 		},
 		{
-			"partitions under the root's name", []string{
+			"partitions under the root's name",
+			[]string{
 				"CREATE TABLE t (id int, region text, PRIMARY KEY (region, id)) PARTITION BY LIST (region)",
 				"CREATE TABLE t_eu PARTITION OF t FOR VALUES IN ('eu')", "CREATE TABLE t_us PARTITION OF t FOR VALUES IN ('us')",
 			},
@@ -189,18 +195,22 @@ func TestTablesOfEveryShape(t *testing.T) {
 			},
 		},
 		{
-			"a large value that an update leaves alone", []string{"CREATE TABLE t (id int PRIMARY KEY, x text, n int)", "ALTER TABLE t ALTER x SET STORAGE EXTERNAL"},
+			"a large value that an update leaves alone",
+			[]string{"CREATE TABLE t (id int PRIMARY KEY, x text, n int)", "ALTER TABLE t ALTER x SET STORAGE EXTERNAL"},
 			columns{"public.t": {"id", "x", "n"}},
 			[]string{"INSERT INTO t VALUES (1, NULL, 1)", "UPDATE t SET x = repeat('x', 5000)", "UPDATE t SET n = 2"},
 			[]string{"public.t c id=1 x=null n=1", "public.t u id=1 x=" + strings.Repeat("x", 5000) + " n=1", "public.t u id=1 n=2"},
 		},
 		{
-			"a truncate of several tables", []string{"CREATE TABLE a (id int PRIMARY KEY)", "CREATE TABLE b (id int PRIMARY KEY REFERENCES a)", "CREATE TABLE z (id int)"},
+			"a truncate of several tables",
+			[]string{"CREATE TABLE a (id int PRIMARY KEY)", "CREATE TABLE b (id int PRIMARY KEY REFERENCES a)", "CREATE TABLE z (id int)"},
 			columns{"public.a": nil, "public.b": nil},
-			[]string{"TRUNCATE a, z CASCADE"}, []string{"public.a t", "public.b t"},
+			[]string{"TRUNCATE a, z CASCADE"},
+			[]string{"public.a t", "public.b t"},
 		},
 		{
-			"columns that come, go and change while it runs", []string{"CREATE TABLE t (junk int, id int PRIMARY KEY)"},
+			"columns that come, go and change while it runs",
+			[]string{"CREATE TABLE t (junk int, id int PRIMARY KEY)"},
 			columns{"public.t": nil},
 			[]string{
 				"INSERT INTO t VALUES (0, 1)", "ALTER TABLE t DROP COLUMN junk", "INSERT INTO t VALUES (2)", "ALTER TABLE t ADD COLUMN x text DEFAULT 'x'",
