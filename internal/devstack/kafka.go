@@ -139,6 +139,9 @@ func (k *Kafka) java(args ...string) []string {
 
 func (k *Kafka) file(name string) string { return filepath.Join(k.dir, name) }
 
+// Version returns the version of Apache Kafka that it is.
+func (k *Kafka) Version() string { return kafkaVersion }
+
 // Brokers returns the address for clients, 127.0.0.1:port; it stays over restarts.
 func (k *Kafka) Brokers() string { return loopback(k.port) }
 

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kafkasync/kafkasync/internal/devstack/devtest"
+)
+
+func TestPlaceOfAPosition(t *testing.T) {
+	tests := []struct {
+		position string
+		want     lsn
+		ok       bool
+	}{
+		{"", 0, true},
+		{"7710595686971586722:1:0/23B7AF8", 0x23B7AF8, true},
+		{"7710595686971586722:3:1A/0", 0x1A_0000_0000, true},
+		{"0/23B7AF8", 0, false},
+		{"7710595686971586722:1:23B7AF8", 0, false},
+		{"7710595686971586722:1:0/XYZ", 0, false},
+	}
+	for _, tt := range tests {
+		got, err := placeOf(tt.position)
+		if got != tt.want || (err == nil) != tt.ok {
+			t.Errorf("placeOf(%q): got %s and error %v, want %s and success %t", tt.position, got, err, tt.want, tt.ok)
+		}
+	}
+}
+
+func TestProcessorTimeOfANameWithBracketsAndSpaces(t *testing.T) {
+	text := "4711 (post) gres: x) S 1 4711 4711 0 -1 4194304 100 0 0 0 250 50 0 0 20 0 1 0 100 1000 10\n"
+	got, err := statTime([]byte(text))
+	if want := 3 * time.Second; got != want || err != nil {
+		t.Errorf("got %v, %v, want %v", got, err, want)
+	}
+	if _, err := statTime([]byte("4711 (x) S 1\n")); err == nil {
+		t.Error("got no error for a line that is cut short")
+	}
+}
+
+func TestProcessorTimeGrowsWithWork(t *testing.T) {
+	before, err := cpuTime(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(time.Minute); ; {
+		now, err := cpuTime(os.Getpid())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if now > before {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("got %v after a minute of work, as before", now)
+		}
+	}
+}
+
+func TestPercentileIsAValueThatWasMeasured(t *testing.T) {
+	values := make([]int, 1000)
+	for i := range values {
+		values[i] = i + 1
+	}
+	for p, want := range map[int]int{0: 1, 50: 500, 99: 990, 100: 1000} {
+		if got := percentile(values, p); got != want {
+			t.Errorf("got %d for %d %%, want %d", got, p, want)
+		}
+	}
+	if got := percentile(values[:1], 99); got != 1 {
+		t.Errorf("got %d of one value, want it", got)
+	}
+}
+
+// The rounds differ by ten, the readers within a round by two: that is the ratio.
+func TestRatioIsTakenWithinARound(t *testing.T) {
+	r := newResult(nil)
+	for _, took := range []time.Duration{time.Second, 10 * time.Second, 3 * time.Second} {
+		r.add("bulk", recvlogical, sample{rows: 1000, took: 2 * took})
+		r.add("bulk", ours, sample{rows: 1000, took: took})
+	}
+	if got := r.line("bulk", ours).ratio(r.line("bulk", recvlogical)); got != 2 {
+		t.Errorf("got %v, want 2", got)
+	}
+	if got := r.markdown(); !strings.Contains(got, "| bulk | kafkasync to Kafka | 333 (100 to 1000) | 2.00 |") {
+		t.Errorf("got %s, want the median, the slowest and the fastest round, and the ratio", got)
+	}
+}
+
+func TestMedianOfAnEvenNumberOfRounds(t *testing.T) {
+	l := &line{}
+	for _, n := range []int{400, 100, 300, 200} {
+		l.samples = append(l.samples, sample{rows: n, took: time.Second})
+	}
+	if got := l.median(sample.rate); got != 250 {
+		t.Errorf("got %v, want 250", got)
+	}
+}
+
+func TestSizesThatDoNotFitAreRefused(t *testing.T) {
+	for _, args := range []string{"-rows 0", "-rounds 0", "-rows 10 -txs 11", "-rows 1000 -txs 10 -rate 100 -latency 10s", "-latency -1s"} {
+		if o, err := parse(strings.Fields(args), io.Discard); err == nil {
+			t.Errorf("got %+v for %s, want an error", o, args)
+		}
+	}
+	if _, err := parse(nil, io.Discard); err != nil {
+		t.Errorf("got %v for the defaults", err)
+	}
+}
+
+// Small sizes, real servers: what it prints says that every row was published.
+func TestTheWholeComparison(t *testing.T) {
+	devtest.Postgres(t) // says -short, and installs what is missing
+	devtest.Kafka(t)
+	o, err := parse(strings.Fields("-rows 3000 -txs 500 -rounds 1 -rate 200 -latency 2s"), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	defer cancel()
+	o.out = filepath.Join(t.TempDir(), "out", "result.md")
+	var printed strings.Builder
+	if err := run(ctx, o, &printed, t.Output()); err != nil {
+		t.Fatal(err)
+	}
+	written, err := os.ReadFile(o.out)
+	if err != nil || string(written) != printed.String() {
+		t.Errorf("got the file %q, %v, want what was printed: %s", written, err, printed.String())
+	}
+	for _, want := range []string{
+		"| one UPDATE of 3000 rows | " + recvlogical + " |", "| one UPDATE of 3000 rows | " + ours + " |",
+		"| 500 transactions of one row | " + recvlogical + " |", "| 500 transactions of one row | " + ours + " |",
+		"| " + bareProducer + " |", " | 400 | ",
+	} {
+		if !strings.Contains(printed.String(), want) {
+			t.Errorf("got\n%s\nwant %q in it", printed.String(), want)
+		}
+	}
+}

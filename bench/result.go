@@ -1,0 +1,150 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// sample is one measurement.
+type sample struct {
+	rows                       int
+	took                       time.Duration
+	cpu, librdkafka, walsender time.Duration // librdkafka's threads are part of cpu
+	peak                       int64         // bytes; 0: not known
+}
+
+func (s sample) rate() float64 { return float64(s.rows) / s.took.Seconds() }
+
+// perRow is what of a time falls to one row, in microseconds.
+func (s sample) perRow(d time.Duration) float64 {
+	return float64(d.Nanoseconds()) / 1000 / float64(s.rows)
+}
+
+func (s sample) String() string {
+	return fmt.Sprintf("%.0f rows/s, %.1f us of CPU a row (librdkafka's threads %.1f, walsender %.1f), %.0f MB",
+		s.rate(), s.perRow(s.cpu), s.perRow(s.librdkafka), s.perRow(s.walsender), megabytes(s.peak))
+}
+
+func megabytes(n int64) float64 { return float64(n) / 1e6 }
+
+// line is all measurements of one reader on one workload, round by round.
+type line struct {
+	workload, reader string
+	samples          []sample
+}
+
+// result is what is reported.
+type result struct {
+	about   [][2]string
+	lines   []*line
+	latency *latency // nil: not measured
+}
+
+func newResult(about [][2]string) *result { return &result{about: about} }
+
+func (r *result) add(workload, reader string, s sample) {
+	l := r.line(workload, reader)
+	if l == nil {
+		l = &line{workload: workload, reader: reader}
+		r.lines = append(r.lines, l)
+	}
+	l.samples = append(l.samples, s)
+}
+
+func (r *result) line(workload, reader string) *line {
+	for _, l := range r.lines {
+		if l.workload == workload && l.reader == reader {
+			return l
+		}
+	}
+	return nil
+}
+
+// median returns the middle of what f says of the samples; of an even number, the mean of the two middle ones.
+func (l *line) median(f func(sample) float64) float64 {
+	values := l.sorted(f)
+	n := len(values)
+	return (values[(n-1)/2] + values[n/2]) / 2
+}
+
+func (l *line) sorted(f func(sample) float64) []float64 {
+	values := make([]float64, len(l.samples))
+	for i, s := range l.samples {
+		values[i] = f(s)
+	}
+	slices.Sort(values)
+	return values
+}
+
+// ratio returns the median of the rounds' ratios to a base: the rounds differ
+// more from one another than the two within a round.
+func (l *line) ratio(base *line) float64 {
+	ratios := make([]float64, 0, len(l.samples))
+	for i := range min(len(l.samples), len(base.samples)) {
+		ratios = append(ratios, l.samples[i].rate()/base.samples[i].rate())
+	}
+	slices.Sort(ratios)
+	n := len(ratios)
+	return (ratios[(n-1)/2] + ratios[n/2]) / 2
+}
+
+// markdown prints the report.
+func (r *result) markdown() string {
+	var text strings.Builder
+	text.WriteString("| | |\n|---|---|\n")
+	for _, a := range r.about {
+		fmt.Fprintf(&text, "| %s | %s |\n", a[0], a[1])
+	}
+	text.WriteString("\nMedians; in brackets the slowest and the fastest round. The ratio is the median of the rounds' ratios.\n\n")
+	text.WriteString("| workload | reader | rows/s | ratio | CPU us/row | of it librdkafka's threads | walsender CPU us/row | peak memory MB |\n")
+	text.WriteString("|---|---|---|---|---|---|---|---|\n")
+	slices.SortStableFunc(r.lines, func(a, b *line) int {
+		return cmp.Or(cmp.Compare(a.order(), b.order()), cmp.Compare(b.samples[0].rows, a.samples[0].rows), cmp.Compare(b.reader, a.reader))
+	})
+	for _, l := range r.lines {
+		r.row(&text, l)
+	}
+	if r.latency != nil {
+		r.latency.markdown(&text)
+	}
+	return text.String()
+}
+
+// order puts what is no comparison behind what is one.
+func (l *line) order() int {
+	if l.reader == bareProducer {
+		return 1
+	}
+	return 0
+}
+
+func (r *result) row(text *strings.Builder, l *line) {
+	rates := l.sorted(sample.rate)
+	fmt.Fprintf(text, "| %s | %s | %.0f (%.0f to %.0f) |", l.workload, l.reader, l.median(sample.rate), rates[0], rates[len(rates)-1])
+	if base := r.line(l.workload, recvlogical); base != nil {
+		fmt.Fprintf(text, " %.2f", l.ratio(base))
+	}
+	text.WriteString(" |")
+	column := func(format string, f func(sample) float64) {
+		if v := l.median(f); v > 0 {
+			fmt.Fprintf(text, " "+format, v)
+		}
+		text.WriteString(" |")
+	}
+	column("%.1f", func(s sample) float64 { return s.perRow(s.cpu) })
+	column("%.1f", func(s sample) float64 { return s.perRow(s.librdkafka) })
+	column("%.1f", func(s sample) float64 { return s.perRow(s.walsender) })
+	column("%.0f", func(s sample) float64 { return megabytes(s.peak) })
+	text.WriteString("\n")
+}
+
+func (l *latency) markdown(text *strings.Builder) {
+	text.WriteString("\nFrom the moment a writer knew of its commit until a consumer had the message:\n\n")
+	text.WriteString("| transactions/s | messages | p50 ms | p99 ms | slowest ms | kafkasync's CPU | peak memory MB |\n|---|---|---|---|---|---|---|\n")
+	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+	fmt.Fprintf(text, "| %.0f | %d | %.1f | %.1f | %.1f | %.0f %% of one | %.0f |\n",
+		l.rate, l.messages, ms(l.p50), ms(l.p99), ms(l.max), l.cpu*100, megabytes(l.peak))
+}
