@@ -8,7 +8,9 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -150,23 +152,63 @@ func TestHTTPAddressIsLookedAt(t *testing.T) {
 	tests := []struct {
 		name     string
 		cfg      config.HTTP
+		held     bool
 		severity kafkasync.Severity
 		what     string
 	}{
-		{"free", config.HTTP{Listen: "127.0.0.1:0"}, kafkasync.SeverityOK, "is free"},
-		{"a node", config.HTTP{Listen: node.Listener.Addr().String()}, kafkasync.SeverityOK, "a node is running"},
-		{"a stranger", config.HTTP{Listen: stranger.Listener.Addr().String()}, kafkasync.SeverityError, "in use"},
-		{"a bad certificate", config.HTTP{Listen: "127.0.0.1:0", TLS: broken}, kafkasync.SeverityError, "cannot be used"},
-		{"no address of ours", config.HTTP{Listen: "192.0.2.1:0"}, kafkasync.SeverityError, "not an address of this machine"},
+		{"free", config.HTTP{Listen: "127.0.0.1:0"}, false, kafkasync.SeverityOK, "is free"},
+		{"our node", config.HTTP{Listen: node.Listener.Addr().String()}, true, kafkasync.SeverityOK, "the node is running"},
+		{"another node", config.HTTP{Listen: node.Listener.Addr().String()}, false, kafkasync.SeverityError, "in use"},
+		{"a stranger", config.HTTP{Listen: stranger.Listener.Addr().String()}, true, kafkasync.SeverityError, "in use"},
+		{"a bad certificate", config.HTTP{Listen: "127.0.0.1:0", TLS: broken}, false, kafkasync.SeverityError, "cannot be used"},
+		{"no address of ours", config.HTTP{Listen: "192.0.2.1:0"}, false, kafkasync.SeverityError, "not an address of this machine"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got := main.CheckHTTP(t.Context(), tt.cfg)
+			got, answers := main.CheckHTTP(t.Context(), tt.cfg, tt.held)
+			if answers != strings.Contains(got.What, "is running") {
+				t.Errorf("got that the node answers: %t, and %+v", answers, got)
+			}
 			if got.ID != "C05" || got.Severity != tt.severity || !strings.Contains(got.What, tt.what) {
 				t.Errorf("got %+v, want C05, %s and %q", got, tt.severity, tt.what)
 			}
 			if (got.Fix != "") != (tt.severity == kafkasync.SeverityError) {
 				t.Errorf("got the fix %q, want one exactly for an error", got.Fix)
+			}
+		})
+	}
+}
+
+// Only the data_dir tells whose slot it is, and whether the node was here.
+func TestASlotThatNobodyHereHasMadeIsAnError(t *testing.T) {
+	there := []kafkasync.Finding{
+		{ID: "P15", Severity: kafkasync.SeverityOK, What: "slot kafkasync_shop is ours"},
+		{ID: "P16", Severity: kafkasync.SeverityOK, What: "slot kafkasync_shop is healthy"},
+	}
+	used := t.TempDir()
+	if err := os.Mkdir(filepath.Join(used, "n1"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(used, "n1", main.StateFile), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name, dataDir string
+		found         []kafkasync.Finding
+		want          kafkasync.Severity
+	}{
+		{"never used", filepath.Join(used, "not", "yet"), there, kafkasync.SeverityError},
+		{"used", used, there, kafkasync.SeverityOK},
+		{"no slot", t.TempDir(), there[:1], kafkasync.SeverityOK},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := main.SlotOfOthers(slices.Clone(tt.found), "kafkasync_shop", tt.dataDir)[0]
+			if got.ID != "P15" || got.Severity != tt.want {
+				t.Errorf("got %+v, want P15 and %s", got, tt.want)
+			}
+			if tt.want == kafkasync.SeverityError && !strings.Contains(got.Fix, "pg_drop_replication_slot('kafkasync_shop')") {
+				t.Errorf("got the fix %q, want the statement that drops the slot", got.Fix)
 			}
 		})
 	}

@@ -9,6 +9,7 @@ var (
 	ErrReported      = errReported
 	CheckDataDir     = checkDataDir
 	CheckHTTP        = checkHTTP
+	SlotOfOthers     = slotOfOthers
 	WriteStatus      = writeStatus
 	WriteMessage     = writeMessage
 	WriteMessageJSON = writeMessageJSON
@@ -17,5 +18,8 @@ var (
 	Seconds          = seconds
 	ReadBuild        = readBuild
 )
+
+// StateFile is what a folder that was used holds.
+const StateFile = stateFile
 
 type Finding = finding

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
+	"slices"
 
 	"github.com/kafkasync/kafkasync"
 	"github.com/kafkasync/kafkasync/config"
@@ -15,9 +15,9 @@ import (
 
 // inspect looks at everything that the file names.
 func inspect(ctx context.Context, cfg *config.Config) ([]finding, error) {
-	findings := []finding{
-		{Finding: checkDataDir(filepath.Join(cfg.DataDir, cfg.NodeID))},
-		{Finding: checkHTTP(ctx, cfg.HTTP)},
+	var findings []finding
+	for _, f := range checkMachine(ctx, cfg) {
+		findings = append(findings, finding{Finding: f})
 	}
 	wanted := topics{at: map[string]int{}}
 	for _, p := range cfg.Pipelines {
@@ -26,7 +26,7 @@ func inspect(ctx context.Context, cfg *config.Config) ([]finding, error) {
 			return nil, fmt.Errorf("reading the rules of pipeline %s: %w", p.Name, err)
 		}
 		seen := &witness{Router: router}
-		for _, f := range postgres.Check(ctx, p.Postgres, seen) {
+		for _, f := range slotOfOthers(postgres.Check(ctx, p.Postgres, seen), p.Postgres.Slot, cfg.DataDir) {
 			findings = append(findings, finding{f, p.Name})
 		}
 		found, err := router.Topics(seen.tables)
@@ -39,6 +39,28 @@ func inspect(ctx context.Context, cfg *config.Config) ([]finding, error) {
 		findings = append(findings, finding{Finding: f})
 	}
 	return findings, nil
+}
+
+// slotOfOthers corrects what was found of a slot that is there although no node
+// has ever run on this data_dir: the database cannot tell that we have not made
+// it, and a node would stop.
+func slotOfOthers(found []kafkasync.Finding, slot, dataDir string) []kafkasync.Finding {
+	exists := slices.ContainsFunc(found, func(f kafkasync.Finding) bool { return f.ID == "P16" }) // its health
+	if !exists || len(folders(dataDir)) > 0 {
+		return found
+	}
+	for i, f := range found {
+		if f.ID == "P15" && f.Severity == kafkasync.SeverityOK {
+			found[i] = kafkasync.Finding{
+				ID: "P15", Severity: kafkasync.SeverityError,
+				What: fmt.Sprintf("slot %s is there, but nothing in data_dir %s says that we have made it", slot, dataDir),
+				Why:  "a node does not start on it: what it has passed for somebody else, or for an earlier data_dir, would be missing",
+				Fix: fmt.Sprintf("set data_dir to that of the node that made it, or source.postgres.slot to another name; "+
+					"or, if nobody needs it: SELECT pg_drop_replication_slot('%s');", slot),
+			}
+		}
+	}
+	return found
 }
 
 // witness remembers the tables of the database that the rules capture, because

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"github.com/kafkasync/kafkasync"
@@ -46,12 +47,60 @@ func checkDataDir(dir string) kafkasync.Finding {
 	}
 }
 
-// checkHTTP looks whether a node could listen where the file says, or already does.
-func checkHTTP(ctx context.Context, cfg config.HTTP) kafkasync.Finding {
+// stateFile is what a node locks in its folder, and is there from its first start on.
+const stateFile = "raft.db"
+
+// checkMachine looks whether a node could keep its state and listen where the
+// file says, or already does. Only a lock below data_dir tells our node from
+// another one that answers at the same address.
+func checkMachine(ctx context.Context, cfg *config.Config) []kafkasync.Finding {
+	dir := filepath.Join(cfg.DataDir, cfg.NodeID)
+	address, answers := checkHTTP(ctx, cfg.HTTP, slices.ContainsFunc(folders(cfg.DataDir), locked))
+	folder := checkDataDir(dir)
+	if locked(dir) && !answers {
+		folder = kafkasync.Finding{
+			ID: "C02", Severity: kafkasync.SeverityError, What: fmt.Sprintf("data_dir %s: another process is using it", dir),
+			Why: "a node could not start", Fix: "stop that process, or set data_dir to a folder that nobody uses",
+		}
+	}
+	return []kafkasync.Finding{folder, address}
+}
+
+// folders returns those of the nodes that have run with this data_dir, under
+// whatever name: check is not told which one is meant.
+func folders(dataDir string) []string {
+	entries, err := os.ReadDir(dataDir)
+	if err != nil {
+		return nil // not there yet; what else is wrong is said of the folder
+	}
+	var found []string
+	for _, e := range entries {
+		dir := filepath.Join(dataDir, e.Name())
+		if _, err := os.Stat(filepath.Join(dir, stateFile)); err == nil {
+			found = append(found, dir)
+		}
+	}
+	return found
+}
+
+// locked reports whether a running node holds the folder.
+func locked(dir string) bool {
+	f, err := os.Open(filepath.Join(dir, stateFile))
+	if err != nil {
+		return false // nobody has been here; what else is wrong is said of the folder
+	}
+	taken := errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB), syscall.EWOULDBLOCK)
+	_ = f.Close() // lets go of our lock; nothing was written
+	return taken
+}
+
+// checkHTTP looks whether a node could listen where the file says, or already
+// does: held says that a node runs on our data_dir. It also reports whether that one answers.
+func checkHTTP(ctx context.Context, cfg config.HTTP, held bool) (_ kafkasync.Finding, answers bool) {
 	server, err := web.New(web.Config{Listen: cfg.Listen, CertFile: cfg.TLS.Cert, KeyFile: cfg.TLS.Key},
 		nil, nil, slog.New(slog.DiscardHandler)) // it answers nobody
 	if err != nil {
-		return badHTTP(err)
+		return badHTTP(err), false
 	}
 	listener, err := server.Listen(ctx)
 	if err == nil {
@@ -59,11 +108,11 @@ func checkHTTP(ctx context.Context, cfg config.HTTP) kafkasync.Finding {
 	}
 	switch {
 	case err == nil:
-		return kafkasync.Finding{ID: "C05", Severity: kafkasync.SeverityOK, What: fmt.Sprintf("the HTTP address %s is free", cfg.Listen)}
-	case errors.Is(err, syscall.EADDRINUSE) && lives(ctx, cfg):
-		return kafkasync.Finding{ID: "C05", Severity: kafkasync.SeverityOK, What: fmt.Sprintf("a node is running at %s", cfg.Listen)}
+		return kafkasync.Finding{ID: "C05", Severity: kafkasync.SeverityOK, What: fmt.Sprintf("the HTTP address %s is free", cfg.Listen)}, false
+	case errors.Is(err, syscall.EADDRINUSE) && held && lives(ctx, cfg):
+		return kafkasync.Finding{ID: "C05", Severity: kafkasync.SeverityOK, What: fmt.Sprintf("the node is running at %s", cfg.Listen)}, true
 	default:
-		return badHTTP(err)
+		return badHTTP(err), false
 	}
 }
 

@@ -45,7 +45,8 @@ func TestAMissingFileIsAFailure(t *testing.T) {
 // A node runs, shows itself and ends in order although neither of its servers answers.
 func TestANodeRunsUntilItIsInterrupted(t *testing.T) {
 	address := closedPort(t)
-	path := settings(t, "http: {listen: '"+address+"', read_token: secret}", "data_dir: '"+t.TempDir()+"'")
+	folder := "data_dir: '" + t.TempDir() + "'"
+	path := settings(t, "http: {listen: '"+address+"', read_token: secret}", folder)
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
 	var stdout, stderr bytes.Buffer
@@ -62,6 +63,18 @@ func TestANodeRunsUntilItIsInterrupted(t *testing.T) {
 	for _, want := range []string{"leader n1", "shop", "to fix: "} {
 		if !strings.Contains(status.stdout, want) {
 			t.Errorf("status: got %q, want %q in it", status.stdout, want)
+		}
+	}
+	// What a check says of this machine follows from whose folder it is.
+	broker := embedded(t)
+	for name, tt := range map[string]struct{ http, dataDir, folder, address string }{
+		"the same file":    {address, folder, "ok ", "ok "},
+		"another address":  {closedPort(t), folder, "error ", "ok "},
+		"another data_dir": {address, "data_dir: '" + t.TempDir() + "'", "ok ", "error "},
+	} {
+		got := checked(t, settingsOf(t, broker, "http: {listen: '"+tt.http+"'}", tt.dataDir, "cluster: {nodes: [{id: n1}]}"))
+		if got["C02"] != tt.folder || got["C05"] != tt.address {
+			t.Errorf("check with %s: got %v, want C02 %q and C05 %q", name, got, tt.folder, tt.address)
 		}
 	}
 	interrupt()
