@@ -1,8 +1,12 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"io"
+	"strings"
 
+	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 	"github.com/spf13/cobra"
 
 	"github.com/kafkasync/kafkasync"
@@ -54,7 +58,7 @@ it; the value of a tombstone is null.`,
 			if cmd.Context().Err() != nil {
 				return nil //nolint:nilerr // interrupted, as looking is meant to end
 			}
-			return err
+			return unreadable(options, err)
 		},
 	}
 	addConfigFlag(cmd, &file)
@@ -65,6 +69,29 @@ it; the value of a tombstone is null.`,
 	flags.IntVar(&options.Limit, "limit", 0, "end after `N` messages; 0: never")
 	flags.BoolVar(&asJSON, "json", false, "print JSON objects, one a line")
 	return cmd
+}
+
+// unreadable says what to do about a topic that cannot be read.
+func unreadable(options tail.Options, err error) error {
+	var problem ck.Error
+	if !errors.As(err, &problem) {
+		return err
+	}
+	brokers := strings.Join(options.Brokers, ",")
+	switch problem.Code() {
+	case ck.ErrUnknownTopicOrPart, ck.ErrUnknownTopic:
+		return &kafkasync.Fault{
+			What: fmt.Sprintf("Kafka at %s has no topic %s", brokers, options.Topic), Err: err,
+			Fix: "a topic is created with its first message: change a row; 'kafkasync check' lists the topics",
+		}
+	case ck.ErrTransport, ck.ErrAllBrokersDown, ck.ErrResolve, ck.ErrTimedOut:
+		return &kafkasync.Fault{
+			What: fmt.Sprintf("Kafka at %s does not answer", brokers), Err: err,
+			Fix: "start Kafka, or correct kafka.brokers in the file, or --brokers",
+		}
+	default:
+		return err
+	}
 }
 
 // printer returns what is done with each message.

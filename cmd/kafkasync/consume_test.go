@@ -117,7 +117,7 @@ func TestConsumePrintsWhatIsPublished(t *testing.T) {
 		t.Errorf("with the brokers of a file: got %+v, want one line of JSON", got)
 	}
 	got = command(t.Context(), "consume", "nosuch", "--brokers", broker)
-	if got.exit != 1 || !strings.Contains(got.stderr, "starting to read topic nosuch") {
-		t.Errorf("a topic that does not exist: got %+v, want a failure", got)
+	if got.exit != 1 || !strings.Contains(got.stderr, "has no topic nosuch") || !strings.Contains(got.stderr, "to fix: ") {
+		t.Errorf("a topic that does not exist: got %+v, want a failure with what helps", got)
 	}
 }
