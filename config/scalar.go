@@ -41,6 +41,9 @@ func (r *reader) text(f field, secret bool) (text, bool) {
 	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
 		r.report(f.at(), fmt.Sprintf("%s is %s, not text", f.path, kindOf(node)), "put it in quotes")
 		return text{}, false
+	case ast.MapNode: // to the parser host:port is one too, in a list inside { }
+		r.report(f.at(), fmt.Sprintf("%s is %s, not text", f.path, kindOf(node)), "write a text, in quotes if it holds a colon, or remove the key")
+		return text{}, false
 	default:
 		r.report(f.at(), fmt.Sprintf("%s is %s, not text", f.path, kindOf(node)), "write a text, or remove the key")
 		return text{}, false
