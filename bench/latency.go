@@ -29,6 +29,12 @@ type latency struct {
 	peak          int64
 }
 
+func (l latency) String() string {
+	return fmt.Sprintf("p50 %.1f ms, p99 %.1f ms at %.0f transactions/s", milliseconds(l.p50), milliseconds(l.p99), l.rate)
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
 // trip is when each row was committed and seen, in nanoseconds since 1970, by
 // id. The two are written by goroutines that do not know each other.
 type trip struct {
@@ -38,48 +44,49 @@ type trip struct {
 
 // measureLatency writes at a steady pace and reads the topic meanwhile. Each
 // row changes once, so that a message says which commit it is of.
-func (b *bench) measureLatency(ctx context.Context) (_ *latency, err error) {
-	b.say("latency at %d transactions/s for %s", b.o.rate, b.o.latency)
+func (b *bench) measureLatency(ctx context.Context) (l latency, err error) {
 	n := b.o.updates()
 	t := &trip{committed: make([]atomic.Int64, n+1), seen: make([]atomic.Int64, n+1)}
 	run, err := b.program.start(ctx)
 	if err != nil {
-		return nil, err
+		return l, err
 	}
 	defer func() { err = errors.Join(err, run.stop()) }()
 	if _, err := b.awaitReader(ctx, ourSlot, run.alive); err != nil {
-		return nil, err
+		return l, err
 	}
-	reading, stop := context.WithCancel(ctx)
-	read := make(chan error, 1)
-	warm := make(chan struct{}, 1)
-	go func() { read <- b.consume(reading, t, warm) }()
+	ctx, stop := context.WithCancelCause(ctx)
+	read, warm := make(chan error, 1), make(chan struct{}, 1)
+	go func() {
+		failed := b.consume(ctx, t, warm)
+		stop(failed) // nobody is to wait for messages any more
+		read <- failed
+	}()
 	defer func() {
-		stop()
-		if failed := <-read; !errors.Is(failed, context.Canceled) {
-			err = errors.Join(err, failed)
+		stop(nil)
+		if failed := <-read; err == nil && !errors.Is(failed, context.Canceled) {
+			err = failed
 		}
 	}()
 	if err := b.warmUp(ctx, warm); err != nil {
-		return nil, err
+		return l, err
 	}
 	before, err := cpuTime(run.cmd.Process.Pid)
 	if err != nil {
-		return nil, err
+		return l, err
 	}
-	began := time.Now()
-	if err := b.writeSteadily(ctx, t, began); err != nil {
-		return nil, err
+	took, err := b.writeSteadily(ctx, t)
+	if err != nil {
+		return l, err
 	}
-	took := time.Since(began)
 	after, err := cpuTime(run.cmd.Process.Pid)
 	if err != nil {
-		return nil, err
+		return l, err
 	}
 	if err := t.await(ctx); err != nil {
-		return nil, err
+		return l, err
 	}
-	l := t.summary()
+	l = t.summary()
 	l.rate, l.cpu = float64(n)/took.Seconds(), (after-before).Seconds()/took.Seconds()
 	l.peak, err = peakMemory(run.cmd.Process.Pid)
 	return l, err
@@ -121,24 +128,30 @@ func (b *bench) warmUp(ctx context.Context, warm <-chan struct{}) error {
 }
 
 // writeSteadily changes one row after the other, each at its own moment,
-// whether or not those before it took longer than they should.
-func (b *bench) writeSteadily(ctx context.Context, t *trip, began time.Time) error {
+// whether or not those before it took longer than they should. It returns how
+// long that took in all.
+func (b *bench) writeSteadily(ctx context.Context, t *trip) (time.Duration, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	var next atomic.Int64
-	var all sync.WaitGroup
+	var conns []*pgx.Conn
+	defer func() {
+		for _, conn := range conns {
+			_ = conn.Close(context.WithoutCancel(ctx)) // all its statements were answered
+		}
+	}()
 	for range writers {
 		conn, err := pgx.Connect(ctx, b.pg.URL(database))
 		if err != nil {
-			return fmt.Errorf("connecting a writer: %w", err)
+			return 0, fmt.Errorf("connecting a writer: %w", err)
 		}
+		conns = append(conns, conn)
+	}
+	var next atomic.Int64
+	var all sync.WaitGroup
+	began := time.Now()
+	for _, conn := range conns {
 		all.Go(func() {
-			defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // all its statements were answered
-			for {
-				id := next.Add(1)
-				if id >= int64(len(t.committed)) {
-					return
-				}
+			for id := next.Add(1); id < int64(len(t.committed)); id = next.Add(1) {
 				at := began.Add(time.Duration(id) * time.Second / time.Duration(b.o.rate))
 				if err := writeAt(ctx, conn, at, id); err != nil {
 					cancel(err)
@@ -149,7 +162,7 @@ func (b *bench) writeSteadily(ctx context.Context, t *trip, began time.Time) err
 		})
 	}
 	all.Wait()
-	return context.Cause(ctx)
+	return time.Since(began), context.Cause(ctx)
 }
 
 func writeAt(ctx context.Context, conn *pgx.Conn, at time.Time, id int64) error {
@@ -179,13 +192,13 @@ func (t *trip) await(ctx context.Context) error {
 	return nil
 }
 
-func (t *trip) summary() *latency {
+func (t *trip) summary() latency {
 	took := make([]time.Duration, 0, len(t.seen))
 	for id := 1; id < len(t.seen); id++ {
 		took = append(took, time.Duration(t.seen[id].Load()-t.committed[id].Load()))
 	}
 	slices.Sort(took)
-	return &latency{
+	return latency{
 		messages: len(took), p50: percentile(took, 50), p99: percentile(took, 99), max: took[len(took)-1],
 	}
 }

@@ -51,9 +51,9 @@ func parse(args []string, out io.Writer) (options, error) {
 	flags.SetOutput(out)
 	flags.IntVar(&o.rows, "rows", 1_000_000, "`rows` of the table, all changed by the bulk UPDATE")
 	flags.IntVar(&o.txs, "txs", 200_000, "`transactions` of one row each; 0: leave this part out")
-	flags.IntVar(&o.rounds, "rounds", 3, "how `often` each is measured; the median counts")
+	flags.IntVar(&o.rounds, "rounds", 3, "how `often` all is measured; the median counts")
 	flags.IntVar(&o.rate, "rate", 1000, "transactions a second while the latency is measured")
-	flags.DurationVar(&o.latency, "latency", 20*time.Second, "how long the latency is measured; 0: leave this part out")
+	flags.DurationVar(&o.latency, "latency", 20*time.Second, "how long the latency is measured in each round; 0: leave this part out")
 	flags.StringVar(&o.out, "out", "bench/out/result.md", "write the result into this `file` as well; \"\": nowhere")
 	flags.StringVar(&o.binary, "binary", "", "measure this kafkasync `program` instead of one built now")
 	flags.StringVar(&o.profile, "cpuprofile", "", "instead of comparing: run a node in this process on the bulk UPDATE, and write its CPU profile into this `file`")
@@ -128,11 +128,15 @@ func (b *bench) compare(ctx context.Context) (string, error) {
 		}
 		b.say("round %d: librdkafka alone: %s", round+1, s)
 		r.add("same records, no database", bareProducer, s)
-	}
-	if b.o.latency > 0 {
-		if r.latency, err = b.measureLatency(ctx); err != nil {
+		if b.o.latency == 0 {
+			continue
+		}
+		l, err := b.measureLatency(ctx)
+		if err != nil {
 			return "", fmt.Errorf("measuring the latency: %w", err)
 		}
+		b.say("round %d: latency: %s", round+1, l)
+		r.latencies = append(r.latencies, l)
 	}
 	return r.markdown(), nil
 }

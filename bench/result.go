@@ -38,9 +38,9 @@ type line struct {
 
 // result is what is reported.
 type result struct {
-	about   [][2]string
-	lines   []*line
-	latency *latency // nil: not measured
+	about     [][2]string
+	lines     []*line
+	latencies []latency // of each round; empty: not measured
 }
 
 func newResult(about [][2]string) *result { return &result{about: about} }
@@ -63,21 +63,8 @@ func (r *result) line(workload, reader string) *line {
 	return nil
 }
 
-// median returns the middle of what f says of the samples; of an even number, the mean of the two middle ones.
-func (l *line) median(f func(sample) float64) float64 {
-	values := l.sorted(f)
-	n := len(values)
-	return (values[(n-1)/2] + values[n/2]) / 2
-}
-
-func (l *line) sorted(f func(sample) float64) []float64 {
-	values := make([]float64, len(l.samples))
-	for i, s := range l.samples {
-		values[i] = f(s)
-	}
-	slices.Sort(values)
-	return values
-}
+// median returns the middle of what f says of the samples.
+func (l *line) median(f func(sample) float64) float64 { return middle(sorted(l.samples, f)) }
 
 // ratio returns the median of the rounds' ratios to a base: the rounds differ
 // more from one another than the two within a round.
@@ -87,8 +74,23 @@ func (l *line) ratio(base *line) float64 {
 		ratios = append(ratios, l.samples[i].rate()/base.samples[i].rate())
 	}
 	slices.Sort(ratios)
-	n := len(ratios)
-	return (ratios[(n-1)/2] + ratios[n/2]) / 2
+	return middle(ratios)
+}
+
+// sorted returns what f says of all, the smallest first.
+func sorted[T any](all []T, f func(T) float64) []float64 {
+	values := make([]float64, len(all))
+	for i, v := range all {
+		values[i] = f(v)
+	}
+	slices.Sort(values)
+	return values
+}
+
+// middle returns the median of sorted values; of an even number, the mean of the two middle ones.
+func middle(sorted []float64) float64 {
+	n := len(sorted)
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
 // markdown prints the report.
@@ -107,8 +109,8 @@ func (r *result) markdown() string {
 	for _, l := range r.lines {
 		r.row(&text, l)
 	}
-	if r.latency != nil {
-		r.latency.markdown(&text)
+	if len(r.latencies) > 0 {
+		r.latency(&text)
 	}
 	return text.String()
 }
@@ -122,8 +124,8 @@ func (l *line) order() int {
 }
 
 func (r *result) row(text *strings.Builder, l *line) {
-	rates := l.sorted(sample.rate)
-	fmt.Fprintf(text, "| %s | %s | %.0f (%.0f to %.0f) |", l.workload, l.reader, l.median(sample.rate), rates[0], rates[len(rates)-1])
+	rates := sorted(l.samples, sample.rate)
+	fmt.Fprintf(text, "| %s | %s | %.0f (%.0f to %.0f) |", l.workload, l.reader, middle(rates), rates[0], rates[len(rates)-1])
 	if base := r.line(l.workload, recvlogical); base != nil {
 		fmt.Fprintf(text, " %.2f", l.ratio(base))
 	}
@@ -141,10 +143,19 @@ func (r *result) row(text *strings.Builder, l *line) {
 	text.WriteString("\n")
 }
 
-func (l *latency) markdown(text *strings.Builder) {
+// latency prints the medians of the rounds.
+func (r *result) latency(text *strings.Builder) {
 	text.WriteString("\nFrom the moment a writer knew of its commit until a consumer had the message:\n\n")
-	text.WriteString("| transactions/s | messages | p50 ms | p99 ms | slowest ms | kafkasync's CPU | peak memory MB |\n|---|---|---|---|---|---|---|\n")
-	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-	fmt.Fprintf(text, "| %.0f | %d | %.1f | %.1f | %.1f | %.0f %% of one | %.0f |\n",
-		l.rate, l.messages, ms(l.p50), ms(l.p99), ms(l.max), l.cpu*100, megabytes(l.peak))
+	text.WriteString("| transactions/s | p50 ms | p99 ms | slowest ms | kafkasync's CPU | peak memory MB |\n|---|---|---|---|---|---|\n|")
+	column := func(format string, f func(latency) float64) {
+		values := sorted(r.latencies, f)
+		fmt.Fprintf(text, " "+format+" ("+format+" to "+format+") |", middle(values), values[0], values[len(values)-1])
+	}
+	column("%.0f", func(l latency) float64 { return l.rate })
+	column("%.1f", func(l latency) float64 { return milliseconds(l.p50) })
+	column("%.1f", func(l latency) float64 { return milliseconds(l.p99) })
+	column("%.1f", func(l latency) float64 { return milliseconds(l.max) })
+	column("%.0f %%", func(l latency) float64 { return l.cpu * 100 })
+	column("%.0f", func(l latency) float64 { return megabytes(l.peak) })
+	fmt.Fprintf(text, "\n\n%d messages a round; the CPU is that of one core.\n", r.latencies[0].messages)
 }

@@ -44,7 +44,7 @@ func (b *bench) createTable(ctx context.Context) error {
 			updated_at  timestamptz NOT NULL
 		);
 		INSERT INTO products
-			SELECT n, 'SKU-' || lpad(n::text, 12, '0'), 'Product number ' || n, repeat(md5(n::text), 10),
+			SELECT n, 'SKU-' || lpad(n::text, 12, '0'), 'Product number ' || n, left(repeat(md5(n::text), 12), 370),
 			       'Brand ' || n %% 500, 'Category ' || n %% 50, (n %% 100000) / 100.0, n %% 2 = 0, false, now(), now()
 			FROM generate_series(1, %d) n;
 		CREATE PROCEDURE one_by_one(n int) LANGUAGE plpgsql AS $$
