@@ -8,7 +8,7 @@ LINT        := $(CACHE)/bin/golangci-lint-v2.12.2/golangci-lint
 T           ?= 30s
 export CGO_ENABLED := 1
 .DEFAULT_GOAL := help
-.PHONY: help all build demo test short lint fmt bench servers fuzz
+.PHONY: help all build demo test soak short lint fmt bench servers fuzz
 
 help: ## What there is
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile | expand -t 18
@@ -24,6 +24,9 @@ demo: build ## The whole system on this machine, in under a minute
 test: lint ## Lint, vet, build and every test, against real servers that it starts itself
 	go vet ./... && go build ./...
 	go test -race -shuffle=on -p 2 -timeout 30m ./...
+
+soak: ## The long variants of the whole-system tests: 100 kills, one UPDATE of 5 million rows, Kafka away for long
+	E2E_KILLS=100 E2E_ROWS=5000000 E2E_SOAK=1 go test -count=1 -v -timeout 60m ./e2e
 
 short: ## The unit tests only: no servers, seconds
 	go test -short -shuffle=on ./...

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -42,7 +43,7 @@ func ends(t testing.TB, brokers string, topics ...string) offsets {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	found := offsets{}
-	for topic, partitions := range partitionsOf(t, ctx, client, topics) {
+	for topic, partitions := range partitionsOf(ctx, t, client, topics) {
 		found[topic] = map[int32]int64{}
 		req := kmsg.NewPtrListOffsetsRequest()
 		asked := kmsg.NewListOffsetsRequestTopic()
@@ -68,13 +69,13 @@ func ends(t testing.TB, brokers string, topics ...string) offsets {
 }
 
 // partitionsOf counts the partitions of the topics that exist.
-func partitionsOf(t testing.TB, ctx context.Context, client *kgo.Client, topics []string) map[string]int32 { //nolint:revive // t first, as everywhere here
+func partitionsOf(ctx context.Context, t testing.TB, client *kgo.Client, topics []string) map[string]int32 {
 	t.Helper()
 	req := kmsg.NewPtrMetadataRequest()
 	req.AllowAutoTopicCreation = false
 	for _, name := range topics {
 		topic := kmsg.NewMetadataRequestTopic()
-		topic.Topic = kmsg.StringPtr(name)
+		topic.Topic = new(name)
 		req.Topics = append(req.Topics, topic)
 	}
 	resp, err := req.RequestWith(ctx, client)
@@ -83,10 +84,10 @@ func partitionsOf(t testing.TB, ctx context.Context, client *kgo.Client, topics 
 	}
 	found := map[string]int32{}
 	for _, topic := range resp.Topics {
-		switch err := kerr.ErrorForCode(topic.ErrorCode); err {
-		case nil:
+		switch err := kerr.ErrorForCode(topic.ErrorCode); {
+		case err == nil:
 			found[*topic.Topic] = int32(len(topic.Partitions))
-		case kerr.UnknownTopicOrPartition:
+		case errors.Is(err, kerr.UnknownTopicOrPartition): // nothing was published there yet
 		default:
 			t.Fatalf("asking for topic %s: %v", *topic.Topic, err)
 		}
@@ -164,7 +165,7 @@ func createTopic(t testing.TB, brokers, name string) {
 	topic := kmsg.NewCreateTopicsRequestTopic()
 	topic.Topic, topic.NumPartitions, topic.ReplicationFactor = name, 3, 1
 	config := kmsg.NewCreateTopicsRequestTopicConfig()
-	config.Name, config.Value = "message.timestamp.type", kmsg.StringPtr("LogAppendTime")
+	config.Name, config.Value = "message.timestamp.type", new("LogAppendTime")
 	topic.Configs = append(topic.Configs, config)
 	req.Topics = append(req.Topics, topic)
 	resp, err := req.RequestWith(t.Context(), client)

@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,50 +11,80 @@ import (
 )
 
 func TestNothingIsLostWhenTheProcessIsKilledAgainAndAgain(t *testing.T) {
-	brokers, url := devtest.Kafka(t).Brokers(), devtest.Database(t)
-	seed := seeded(t)
-	l := newLoad(url, devtest.Topic(t), seed)
-	execute(t, url, schema)
-	s := newSite(t, raced, fmt.Sprintf("brokers: [%s]\ntopics: {partitions: %d}", brokers, partitions),
-		pipelineText("killed", url, l.tables()))
-	n := s.start(t)
-	n.reaches(t, "streaming")
-	l.start(t)
-	samples := watch(t, url, "kafkasync_killed", s)
-
-	rng := rand.New(rand.NewPCG(seed, writers))
-	kills := number(t, "E2E_KILLS", 20)
-	for range kills {
-		if rng.IntN(3) > 0 { // else it may be killed before it has read anything
-			n.reaches(t, "streaming")
-		}
-		moment(t, time.Duration(rng.Int64N(int64(time.Second))))
-		if !n.alive() {
-			t.Fatal("kafkasync has ended by itself")
-		}
-		n.kill(t)
-		n = s.start(t)
-	}
-	n.reaches(t, "streaming")
-	l.finish(t)
-	drained(t, url, "kafkasync_killed")
-	judge(t, l, brokers, samples.end(), kills+1)
+	r := newKillRun(t, raced)
+	report(t, r.kill(t, number(t, "E2E_KILLS", 20)))
 
 	// An orderly end leaves nothing to be repeated.
-	before := ends(t, brokers, l.topicNames()...)
-	if code := n.terminate(t); code != 0 {
+	before := ends(t, r.brokers, r.load.topicNames()...)
+	if code := r.node.terminate(t); code != 0 {
 		t.Fatalf("got exit status %d after SIGTERM, want 0", code)
 	}
-	n = s.start(t)
+	n := r.site.start(t)
 	n.reaches(t, "streaming")
-	execute(t, url, "INSERT INTO ledger VALUES (-1)")
-	drained(t, url, "kafkasync_killed")
-	if got := ends(t, brokers, l.topicNames()...).total() - before.total(); got != 1 {
+	execute(t, r.load.url, "INSERT INTO ledger VALUES (-1)")
+	drained(t, r.load.url, killSlot)
+	if got := ends(t, r.brokers, r.load.topicNames()...).total() - before.total(); got != 1 {
 		t.Errorf("got %d messages after an orderly restart and one INSERT, want 1", got)
 	}
 	if code := n.terminate(t); code != 0 {
 		t.Errorf("got exit status %d after SIGTERM, want 0", code)
 	}
+}
+
+// The binary of this test confirms what it has read and not yet published, as a
+// careless change might. If that were not seen, the test above would prove nothing.
+func TestConfirmingTooEarlyIsSeen(t *testing.T) {
+	problems := newKillRun(t, planted).kill(t, 5)
+	if got := strings.Join(problems, "\n"); !strings.Contains(got, "EARLY") {
+		t.Errorf("got %d problems, want that log was given up too early", len(problems))
+	}
+}
+
+const killSlot = "kafkasync_killed"
+
+// killRun is a node under load that is killed.
+type killRun struct {
+	brokers string
+	load    *load
+	site    *site
+	node    *node
+	samples *watcher
+	rng     *rand.Rand
+}
+
+func newKillRun(t testing.TB, f flavour) *killRun {
+	t.Helper()
+	seed := seeded(t)
+	r := &killRun{brokers: devtest.Kafka(t).Brokers(), rng: rand.New(rand.NewPCG(seed, writers))}
+	r.load = newLoad(devtest.Database(t), devtest.Topic(t), seed)
+	execute(t, r.load.url, schema)
+	r.site = newSite(t, f, fmt.Sprintf("brokers: [%s]\ntopics: {partitions: %d}", r.brokers, partitions),
+		pipelineText("killed", r.load.url, r.load.tables()))
+	r.node = r.site.start(t)
+	r.node.reaches(t, "streaming")
+	r.load.start(t)
+	r.samples = watch(t, r.load.url, killSlot, r.site)
+	return r
+}
+
+// kill kills the node that often, lets it come to rest and returns what was wrong.
+func (r *killRun) kill(t testing.TB, times int) []string {
+	t.Helper()
+	for range times {
+		if r.rng.IntN(3) > 0 { // else it may be killed before it has read anything
+			r.node.reaches(t, "streaming")
+		}
+		moment(t, time.Duration(r.rng.Int64N(int64(time.Second))))
+		if !r.node.alive() {
+			t.Fatal("kafkasync has ended by itself")
+		}
+		r.node.kill(t)
+		r.node = r.site.start(t)
+	}
+	r.node.reaches(t, "streaming")
+	r.load.finish(t)
+	drained(t, r.load.url, killSlot)
+	return judge(t, r.load, r.brokers, r.samples.end(), times+1)
 }
 
 // pipelineText is the text of a pipeline in the file.

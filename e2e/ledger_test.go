@@ -18,6 +18,8 @@ type change struct {
 	op         kafkasync.Op
 }
 
+func (c change) String() string { return fmt.Sprintf("%s of %q on %s", c.op, c.key, c.topic) }
+
 // changes counts what a transaction does. A row that is changed twice leads to two messages.
 type changes map[change]int
 

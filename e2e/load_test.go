@@ -265,8 +265,9 @@ func (s *step) lines(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	from := s.some()
 	return s.run(ctx, "lines", kafkasync.Updated, "UPDATE lines SET qty = qty + 1 WHERE region = $1 AND line BETWEEN $2 AND $3 "+lineKey,
-		region, s.some(), s.some())
+		region, from, from+200)
 }
 
 // rekeyLine changes one column of two.

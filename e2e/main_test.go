@@ -23,46 +23,31 @@ type flavour string
 const (
 	plain flavour = "plain"
 	raced flavour = "race" // without -race on the tests, the same as plain
+	// planted has a bug: see internal/pipeline/planted_on.go.
+	planted flavour = "planted"
 )
 
-// binaries are built at most once for each flavour, into a folder that goes with the test process.
-var binaries struct {
-	sync.Mutex
-
+// workshop builds each flavour at most once, into a folder that goes with the test process.
+type workshop struct {
+	mu    sync.Mutex
 	dir   string
 	built map[flavour]string
 }
 
-// binary returns the path of kafkasync.
-func binary(t testing.TB, f flavour) string {
-	t.Helper()
-	if !raceEnabled {
-		f = plain
+var binaries workshop
+
+// path returns where a flavour is, or is to be built.
+func (w *workshop) path(f flavour) (path string, built bool, err error) {
+	if path, built = w.built[f]; built {
+		return path, true, nil
 	}
-	b := &binaries
-	b.Lock()
-	defer b.Unlock()
-	if path, ok := b.built[f]; ok {
-		return path
-	}
-	if b.dir == "" {
-		var err error
-		if b.dir, err = os.MkdirTemp("", "kafkasync-e2e-"); err != nil {
-			t.Fatal(err)
+	if w.dir == "" {
+		if w.dir, err = os.MkdirTemp("", "kafkasync-e2e-"); err != nil {
+			return "", false, err
 		}
-		b.built = map[flavour]string{}
+		w.built = map[flavour]string{}
 	}
-	path := filepath.Join(b.dir, "kafkasync-"+string(f))
-	args := []string{"build", "-o", path}
-	if f == raced {
-		args = append(args, "-race")
-	}
-	cmd := exec.CommandContext(t.Context(), "go", append(args, "github.com/kafkasync/kafkasync/cmd/kafkasync")...)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("building kafkasync: %v\n%s", err, out)
-	}
-	b.built[f] = path
-	return path
+	return filepath.Join(w.dir, "kafkasync-"+string(f)), false, nil
 }
 
 func removeBinaries() error {
@@ -70,6 +55,38 @@ func removeBinaries() error {
 		return nil
 	}
 	return os.RemoveAll(binaries.dir)
+}
+
+// binary returns the path of kafkasync.
+func binary(t testing.TB, f flavour) string {
+	t.Helper()
+	if f == raced && !raceEnabled {
+		f = plain
+	}
+	w := &binaries
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	path, built, err := w.path(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if built {
+		return path
+	}
+	args := []string{"build", "-o", path}
+	switch f {
+	case raced:
+		args = append(args, "-race")
+	case planted:
+		args = append(args, "-tags", "planted_confirm_before_ack")
+	case plain:
+	}
+	cmd := exec.CommandContext(t.Context(), "go", append(args, "github.com/kafkasync/kafkasync/cmd/kafkasync")...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("building kafkasync: %v\n%s", err, out)
+	}
+	w.built[f] = path
+	return path
 }
 
 // number is a setting of the environment, or what make test takes.

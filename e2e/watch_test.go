@@ -103,8 +103,9 @@ func drained(t testing.TB, url, slot string) {
 	})
 }
 
-// judge reads all of Kafka and fails the test with what contradicts the guarantees.
-func judge(t testing.TB, l *load, brokers string, samples []sample, runs int) {
+// judge reads all of Kafka and returns what contradicts the guarantees. runs is how often
+// the log was begun anew, by another process or after an error.
+func judge(t testing.TB, l *load, brokers string, samples []sample, runs int) []string {
 	t.Helper()
 	held := queryAll[int64](t, l.url, "SELECT id FROM ledger")
 	e := &evidence{ledgerTopic: l.topic("ledger"), samples: samples, runs: runs}
@@ -112,60 +113,70 @@ func judge(t testing.TB, l *load, brokers string, samples []sample, runs int) {
 	e.committed, problems = l.ledger.settle(held)
 	readTo(t, brokers, ends(t, brokers, l.topicNames()...), func(r *kgo.Record) { e.messages = append(e.messages, parse(t, r)) })
 	problems = append(problems, e.verdict()...)
-	for i, problem := range problems {
-		if i == 30 {
-			t.Errorf("and %d more", len(problems)-i)
-			break
-		}
-		t.Error(problem)
-	}
 	due := 0
 	for _, did := range e.committed {
 		for _, n := range did {
 			due += n
 		}
 	}
-	t.Logf("%d transactions committed and %d not, %d messages due, %d in Kafka (%d repeats), %d samples of what was given up",
-		len(e.committed), l.ledger.size()-len(e.committed), due, len(e.messages), len(e.messages)-due, len(samples))
+	seen := map[string]int{}
+	for _, s := range samples {
+		seen[s.what]++
+	}
+	t.Logf("%d transactions committed and %d not, %d messages due, %d in Kafka (%d more); places seen to be given up: %v",
+		len(e.committed), l.ledger.size()-len(e.committed), due, len(e.messages), len(e.messages)-due, seen)
 	if len(e.committed) == 0 || len(samples) == 0 {
-		t.Error("the run has proved nothing: no transaction committed, or nothing was ever confirmed")
+		problems = append(problems, "the run has proved nothing: no transaction committed, or nothing was ever confirmed")
+	}
+	return problems
+}
+
+// report fails the test with the problems, if there are any.
+func report(t testing.TB, problems []string) {
+	t.Helper()
+	const most = 20
+	for i, problem := range problems {
+		if i == most {
+			t.Errorf("and %d more", len(problems)-most)
+			return
+		}
+		t.Error(problem)
 	}
 }
 
-// connect returns a connection that ends with the test.
-func connect(t testing.TB, url string) *pgx.Conn {
+// connected hands use a connection that ends with it.
+func connected(t testing.TB, url string, use func(*pgx.Conn)) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(t.Context())) })
-	return conn
+	defer func() { _ = conn.Close(context.WithoutCancel(t.Context())) }()
+	use(conn)
 }
 
 func execute(t testing.TB, url string, statements ...string) {
 	t.Helper()
-	conn := connect(t, url)
-	defer conn.Close(t.Context())
-	for _, sql := range statements {
-		if _, err := conn.Exec(t.Context(), sql); err != nil {
-			t.Fatalf("%s: %v", sql, err)
+	connected(t, url, func(conn *pgx.Conn) {
+		for _, sql := range statements {
+			if _, err := conn.Exec(t.Context(), sql); err != nil {
+				t.Fatalf("%s: %v", sql, err)
+			}
 		}
-	}
+	})
 }
 
-func queryAll[T any](t testing.TB, url, sql string) []T {
+func queryAll[T any](t testing.TB, url, sql string) (all []T) {
 	t.Helper()
-	conn := connect(t, url)
-	defer conn.Close(t.Context())
-	rows, err := conn.Query(t.Context(), sql)
-	if err != nil {
-		t.Fatalf("%s: %v", sql, err)
-	}
-	all, err := pgx.CollectRows(rows, pgx.RowTo[T])
-	if err != nil {
-		t.Fatalf("%s: %v", sql, err)
-	}
+	connected(t, url, func(conn *pgx.Conn) {
+		rows, err := conn.Query(t.Context(), sql)
+		if err == nil {
+			all, err = pgx.CollectRows(rows, pgx.RowTo[T])
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	})
 	return all
 }
 

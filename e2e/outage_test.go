@@ -1,0 +1,163 @@
+package e2e_test
+
+import (
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/kafkasync/kafkasync/internal/devstack"
+	"github.com/kafkasync/kafkasync/internal/devstack/devtest"
+)
+
+// outage is a node under load between servers of its own.
+type outage struct {
+	postgres *devstack.Postgres
+	kafka    *devstack.Kafka
+	name     string
+	load     *load
+	site     *site
+}
+
+func TestNothingIsLostWhileAServerIsAway(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs real servers, and -short starts none")
+	}
+	devtest.Postgres(t) // they install what is needed
+	devtest.Kafka(t)
+	o := &outage{}
+	var err error
+	o.postgres, err = devstack.StartPostgres(t.Context(), devstack.PostgresConfig{
+		Settings: map[string]string{"wal_sender_timeout": "15s", "max_connections": "50"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closed(t, o.postgres.Close()) })
+	o.kafka, err = devstack.StartKafka(t.Context(), devstack.KafkaConfig{Java: []string{"-XX:TieredStopAtLevel=1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closed(t, o.kafka.Close()) })
+
+	t.Run("Kafka", o.kafkaAway)
+	t.Run("Postgres", o.postgresAway)
+}
+
+func closed(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// begin prepares a database and a file.
+func (o *outage) begin(t *testing.T, name string) {
+	t.Helper()
+	o.name = name
+	if err := o.postgres.CreateDatabase(t.Context(), name); err != nil {
+		t.Fatal(err)
+	}
+	o.load = newLoad(o.postgres.URL(name), devtest.Topic(t), seeded(t))
+	execute(t, o.load.url, schema)
+	o.site = newSite(t, raced, fmt.Sprintf("brokers: [%s]\ntopics: {partitions: %d}", o.kafka.Brokers(), partitions),
+		pipelineText(name, o.load.url, o.load.tables()))
+}
+
+// end lets everything come to rest and compares.
+func (o *outage) end(t *testing.T, n *node, w *watcher) {
+	t.Helper()
+	n.reaches(t, "streaming")
+	o.load.finish(t)
+	drained(t, o.load.url, "kafkasync_"+o.name)
+	restarts := o.site.restarts(t)
+	t.Logf("%d runs of the pipeline ended by themselves", restarts)
+	report(t, judge(t, o.load, o.kafka.Brokers(), w.end(), 1+restarts))
+	if code := n.terminate(t); code != 0 {
+		t.Errorf("got exit status %d after SIGTERM, want 0", code)
+	}
+}
+
+func (o *outage) kafkaAway(t *testing.T) {
+	o.begin(t, "kafka_away")
+	unreachable := "Kafka at " + o.kafka.Brokers() + " is unreachable"
+
+	// It is not there yet.
+	o.stop(t, o.kafka.Stop)
+	out, _, code := o.site.command(t, "check")
+	if problem := contains("check", out, "K01", unreachable); problem != "" || code != 1 {
+		t.Errorf("check without Kafka: got exit status %d, want 1; %s", code, problem)
+	}
+	n := o.site.start(t)
+	n.reaches(t, "streaming") // there is nothing to publish
+	w := watch(t, o.load.url, "kafkasync_kafka_away", o.site)
+	o.load.start(t)
+	n.reaches(t, "waiting", unreachable)
+	o.startKafka(t)
+	n.reaches(t, "streaming")
+	o.load.goesOn(t)
+
+	// It goes for a while, in order.
+	o.stop(t, o.kafka.Stop)
+	n.reaches(t, "waiting", unreachable)
+	away := 4 * time.Second
+	if os.Getenv("E2E_SOAK") != "" {
+		away = 20 * time.Second // longer than Postgres tolerates silence
+	}
+	moment(t, away)
+	n.reaches(t, "waiting", unreachable)
+	o.startKafka(t)
+	n.reaches(t, "streaming")
+	o.load.goesOn(t)
+
+	// And as in a power cut, with requests under way.
+	o.stop(t, o.kafka.Kill)
+	n.reaches(t, "waiting", unreachable)
+	o.startKafka(t)
+	o.end(t, n, w)
+}
+
+func (o *outage) stop(t *testing.T, how func() error) {
+	t.Helper()
+	if err := how(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (o *outage) startKafka(t *testing.T) {
+	t.Helper()
+	if err := o.kafka.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// goesOn waits until the load has written some more.
+func (l *load) goesOn(t *testing.T) {
+	t.Helper()
+	want := l.ledger.size() + 300
+	eventually(t, time.Minute, func() string {
+		if got := l.ledger.size(); got < want {
+			return fmt.Sprintf("the load is at %d transactions, want %d", got, want)
+		}
+		return ""
+	})
+}
+
+func (o *outage) postgresAway(t *testing.T) {
+	o.begin(t, "postgres_away")
+	n := o.site.start(t)
+	n.reaches(t, "streaming")
+	w := watch(t, o.load.url, "kafkasync_postgres_away", o.site)
+	o.load.start(t)
+	for _, how := range []devstack.Shutdown{devstack.Fast, devstack.Immediate, devstack.Immediate, devstack.Fast} {
+		o.load.goesOn(t)
+		before := o.site.restarts(t)
+		if err := o.postgres.Restart(t.Context(), how); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, time.Minute, func() string { return o.site.restarted(t, before+1) })
+		n.reaches(t, "streaming")
+	}
+	o.load.goesOn(t)
+	o.end(t, n, w)
+}
