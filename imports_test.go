@@ -63,7 +63,8 @@ func mayImport() map[string][]string {
 		"internal/devstack":         {pgx, kafka, embedded},
 		"internal/devstack/devtest": {"internal/devstack", pgx, kafka},
 		"internal/devstack/servers": {"internal/devstack"},
-		"cmd/kafkasync":             append(everyone, "internal/node", "internal/devstack", "internal/tail", pgx, kafka, embedded, "github.com/spf13/cobra"),
+		"internal/demo":             {".", "internal/devstack", "internal/tail", pgx, embedded},
+		"cmd/kafkasync":             append(everyone, "internal/node", "internal/demo", "internal/devstack", "internal/tail", pgx, kafka, embedded, "github.com/spf13/cobra"),
 		"bench":                     append(everyone, "internal/node", "internal/devstack", "internal/tail", pgx, kafka, embedded),
 		"e2e":                       append(everyone, "internal/node", "internal/devstack", "internal/tail", pgx, kafka, embedded),
 	}

@@ -35,6 +35,9 @@ func TestWrongUsageExitsWith2AndSaysWhy(t *testing.T) {
 		{[]string{"consume", "a", "b"}, "consume needs one TOPIC, got 2"},
 		{[]string{"consume", "a", "--limit", "many"}, `"--limit" flag`},
 		{[]string{"consume", "a", "--limit", "-1"}, "--limit cannot be -1"},
+		{[]string{"demo", "extra"}, `"extra"`},
+		{[]string{"demo", "--rows", "many"}, `"--rows" flag`},
+		{[]string{"demo", "--rows", "999"}, "--rows cannot be 999"},
 		{[]string{"version", "extra"}, `"extra"`},
 		{[]string{"help", "nosuch"}, `unknown command "nosuch"`},
 		{[]string{"completion"}, "which shell?"},
@@ -66,7 +69,7 @@ func TestNodeOfTheEnvironmentIsChecked(t *testing.T) {
 
 func TestHelpTexts(t *testing.T) {
 	t.Setenv("KAFKASYNC_NODE", "shown-nowhere")
-	for _, args := range []string{"", "run", "check", "status", "consume", "version"} {
+	for _, args := range []string{"", "run", "check", "status", "consume", "demo", "version"} {
 		name := "help.txt"
 		if args != "" {
 			name = "help_" + args + ".txt"

@@ -1,0 +1,161 @@
+package demo
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/kafkasync/kafkasync"
+)
+
+// shown is how many messages of a transaction are kept to be shown.
+const shown = 5
+
+// ledger notes what arrived, by transaction: messages come before, while and
+// after the database says which rows a transaction changed. It is written by the
+// consumer and read by the demo.
+type ledger struct {
+	mu       sync.Mutex
+	arrivals map[uint64]*arrival // by the place of the commit
+	messages int
+}
+
+// arrival is what arrived of one transaction.
+type arrival struct {
+	times map[string]int // by payload
+	first []received
+	last  time.Duration // from the commit to the newest row that was not there before
+}
+
+// received is a message and when it came.
+type received struct {
+	kafkasync.Message
+	after time.Duration // the commit
+}
+
+func newLedger() *ledger { return &ledger{arrivals: map[uint64]*arrival{}} }
+
+// add notes a message.
+func (l *ledger) add(m kafkasync.Message) error {
+	after := time.Since(m.Committed)
+	pos, err := parseLSN(m.Pos)
+	if err != nil {
+		return fmt.Errorf("reading message %s of topic %s: %w", m.Value, m.Topic, err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.messages++
+	a := l.arrivals[pos]
+	if a == nil {
+		a = &arrival{times: map[string]int{}}
+		l.arrivals[pos] = a
+	}
+	a.times[string(m.Value)]++
+	if a.times[string(m.Value)] > 1 {
+		return nil
+	}
+	a.last = after
+	if len(a.first) < shown {
+		a.first = append(a.first, received{m, after})
+	}
+	return nil
+}
+
+// count returns how many messages arrived in all.
+func (l *ledger) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.messages
+}
+
+// newest returns the place of the newest commit of which something arrived.
+func (l *ledger) newest() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	place := uint64(0)
+	for pos := range l.arrivals {
+		place = max(place, pos)
+	}
+	return place
+}
+
+// arrived returns how many different rows of a transaction arrived.
+func (l *ledger) arrived(c *change) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	rows := 0
+	for _, a := range l.of(c) {
+		rows += len(a.times)
+	}
+	return rows
+}
+
+// of returns what arrived with a commit between the change's two places.
+func (l *ledger) of(c *change) []*arrival {
+	var found []*arrival
+	for pos, a := range l.arrivals {
+		if c.from <= pos && pos < c.to {
+			found = append(found, a)
+		}
+	}
+	return found
+}
+
+// account is what became of changes.
+type account struct {
+	rows     int // that were changed
+	messages int // that arrived
+	repeated int // that had arrived before
+	lost     int // rows of which no message arrived
+	strange  int // messages about something that was not changed
+}
+
+// account compares what was changed with all that arrived.
+func (l *ledger) account(changes ...*change) account {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	total := account{messages: l.messages}
+	counted := 0
+	for _, c := range changes {
+		total.rows += len(c.rows)
+		times := map[string]int{}
+		for _, a := range l.of(c) {
+			for row, n := range a.times {
+				times[row] += n
+			}
+		}
+		for row := range c.rows {
+			n := times[row]
+			counted += n
+			if n == 0 {
+				total.lost++
+			} else {
+				total.repeated += n - 1
+			}
+		}
+	}
+	total.strange = l.messages - counted
+	return total
+}
+
+// first returns the first messages of a transaction, in the order in which they came.
+func (l *ledger) first(c *change) []received {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all []received
+	for _, a := range l.of(c) {
+		all = append(all, a.first...)
+	}
+	return all
+}
+
+// last returns how long after the commit the last row was there for the first time.
+func (l *ledger) last(c *change) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	longest := time.Duration(0)
+	for _, a := range l.of(c) {
+		longest = max(longest, a.last)
+	}
+	return longest
+}

@@ -1,0 +1,159 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// killAt is the part of the bulk update that is in Kafka when the node is killed.
+const killAt = 0.25
+
+// errMissing ends the scenes early; the summary says what is missing.
+var errMissing = errors.New("messages are missing")
+
+// firstRow inserts one row: its message creates the topic, which the consumer
+// can read only then.
+func (d *demo) firstRow(ctx context.Context, consume func()) error {
+	d.say.title("One row")
+	c, err := d.do(ctx, "INSERT INTO products (name) VALUES ('the first change')")
+	if err != nil {
+		return err
+	}
+	ok, err := until(ctx, func() (bool, int) { return d.stack.published() > 0, 0 })
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return fmt.Errorf("waiting for the first message: nothing arrived within %s", patience)
+	}
+	consume()
+	if err := d.arrive(ctx, c); err != nil {
+		return err
+	}
+	d.messages(c, false)
+	d.say.faint("  the topic was created for it; from here on the consumer waits, and measures")
+	return d.say.err
+}
+
+// seedsExample is the statement that model callbacks never see.
+func (d *demo) seedsExample(ctx context.Context) error {
+	d.say.title("A bulk update, which no model callback ever sees")
+	c, err := d.do(ctx, "UPDATE products SET featured = true WHERE on_stock")
+	if err != nil {
+		return err
+	}
+	if err := d.arrive(ctx, c); err != nil {
+		return err
+	}
+	d.messages(c, true)
+	d.say.line("  ... and the rest: all %s rows arrived within %s of the commit",
+		grouped(len(c.rows)), span(d.ledger.last(c)))
+	return d.say.err
+}
+
+// killedInTheMiddle kills the node while it publishes a large transaction.
+func (d *demo) killedInTheMiddle(ctx context.Context) error {
+	d.say.title("kill -9 in the middle of a larger one")
+	before := d.stack.published()
+	c, err := d.do(ctx, "UPDATE products SET price = price * 0.9")
+	if err != nil {
+		return err
+	}
+	ok, err := until(ctx, func() (bool, int) {
+		n := d.stack.published() - before
+		return float64(n) >= killAt*float64(len(c.rows)), n
+	})
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return fmt.Errorf("waiting for the bulk update: %s of %s messages are in Kafka, and no more for %s",
+			grouped(d.stack.published()-before), grouped(len(c.rows)), patience)
+	}
+	inKafka, pid, killed := d.stack.published()-before, d.stack.node.PID(), time.Now()
+	if err := d.stack.node.Kill(); err != nil {
+		return err
+	}
+	d.say.line("  %s   with %s of %s messages in Kafka", d.say.prompt("$", fmt.Sprintf("%-13s", "kill -9 "+strconv.Itoa(pid))),
+		grouped(inKafka), grouped(len(c.rows)))
+	if err := d.stack.node.Start(ctx); err != nil {
+		return err
+	}
+	if err := d.stack.streaming(ctx); err != nil {
+		return err
+	}
+	d.away = time.Since(killed)
+	d.say.line("  %s   reads Postgres' log again, %s after the kill", d.say.prompt("$", "kafkasync run"), span(d.away))
+	if err := d.arrive(ctx, c); err != nil {
+		return err
+	}
+	d.say.line("  all %s rows arrived", grouped(len(c.rows)))
+	return d.say.err
+}
+
+// do runs a statement as psql would show it.
+func (d *demo) do(ctx context.Context, sql string) (*change, error) {
+	d.say.line("  %s", d.say.prompt("shop=#", sql+";"))
+	c, err := do(ctx, d.stack.app, sql)
+	if err != nil {
+		return nil, err
+	}
+	d.seen = append(d.seen, c)
+	d.say.line("  %s", c.tag)
+	return c, d.say.err
+}
+
+// arrive waits until as many rows arrived as were changed; which ones is compared in the end.
+func (d *demo) arrive(ctx context.Context, c *change) error {
+	ok, err := until(ctx, func() (bool, int) {
+		n := d.ledger.arrived(c)
+		return n >= len(c.rows), d.ledger.count()
+	})
+	if err != nil {
+		return fmt.Errorf("waiting for the messages: %w", err)
+	}
+	if !ok {
+		d.say.line("  %s of %s rows arrived, and no message for %s", grouped(d.ledger.arrived(c)), grouped(len(c.rows)), patience)
+		return errMissing
+	}
+	return nil
+}
+
+// settle waits until all is read that was ever published: until Postgres has been
+// told that nothing is left to do, and the consumer has reached the end.
+func (d *demo) settle(ctx context.Context) error {
+	var failed error
+	ok, err := until(ctx, func() (bool, int) {
+		at, err := confirmed(ctx, d.stack.app)
+		if err != nil {
+			failed = err
+			return true, 0
+		}
+		n := d.ledger.count()
+		return at > d.ledger.newest() && n >= d.stack.published(), n
+	})
+	switch {
+	case err != nil:
+		return fmt.Errorf("waiting for the end of the messages: %w", err)
+	case failed != nil:
+		return fmt.Errorf("waiting for the end of the messages: %w", failed)
+	case !ok:
+		return fmt.Errorf("waiting for the end of the messages: Postgres was not told within %s that all are published", patience)
+	default:
+		return nil
+	}
+}
+
+// messages shows the first messages of a change.
+func (d *demo) messages(c *change, measured bool) {
+	for _, m := range d.ledger.first(c) {
+		after := ""
+		if measured {
+			after = "   " + span(m.after) + " after commit"
+		}
+		d.say.line("  %s  %-13s op=%s  seq=%d%s", d.say.green(m.Topic), m.Value, m.Op, m.Seq, d.say.dim(after))
+	}
+}
