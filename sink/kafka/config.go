@@ -103,6 +103,8 @@ func (c Config) producer(inFlight int64) *ck.ConfigMap {
 	m := ck.ConfigMap{
 		"client.id": "kafkasync",
 		"linger.ms": "1", // latency; bulk batches all the same, because requests in flight hold it up
+		// Its default, 10 s, would be added to every outage of Kafka.
+		"reconnect.backoff.max.ms": "1000",
 		// A connection that a broker closes because it was idle is no news.
 		"log.connection.close": false,
 	}
