@@ -34,7 +34,11 @@ func TestNothingIsLostWhileAServerIsAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { closed(t, o.postgres.Close()) })
-	o.kafka, err = devstack.StartKafka(t.Context(), devstack.KafkaConfig{Java: []string{"-XX:TieredStopAtLevel=1"}})
+	o.kafka, err = devstack.StartKafka(t.Context(), devstack.KafkaConfig{
+		Java: []string{"-XX:TieredStopAtLevel=1"},
+		// A broker that was killed may come back when the controller has given up the one before it.
+		Settings: map[string]string{"broker.session.timeout.ms": "3000", "broker.heartbeat.interval.ms": "500"},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
