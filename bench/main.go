@@ -27,6 +27,7 @@ type options struct {
 	rows, txs, rounds, rate int
 	latency                 time.Duration
 	out, binary, profile    string
+	parameters              string // of our connection to Postgres
 	command                 string // as it was typed
 }
 
@@ -56,6 +57,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	flags.DurationVar(&o.latency, "latency", 20*time.Second, "how long the latency is measured in each round; 0: leave this part out")
 	flags.StringVar(&o.out, "out", "bench/out/result.md", "write the result into this `file` as well; \"\": nowhere")
 	flags.StringVar(&o.binary, "binary", "", "measure this kafkasync `program` instead of one built now")
+	flags.StringVar(&o.parameters, "parameters", "", "what `follows` the ? in kafkasync's source.postgres.url, such as logical_decoding_work_mem=1GB")
 	flags.StringVar(&o.profile, "cpuprofile", "", "instead of comparing: run a node in this process on the bulk UPDATE, and write its CPU profile into this `file`")
 	if err := flags.Parse(args); err != nil {
 		return o, err

@@ -54,7 +54,11 @@ func (b *bench) newProgram(ctx context.Context) (*program, error) {
 	if p.address, err = freeAddress(ctx); err != nil {
 		return nil, err
 	}
-	text := fmt.Sprintf(configText, filepath.Join(b.dir, "data"), p.address, b.kafka.Brokers(), b.pg.URL(database))
+	url := b.pg.URL(database)
+	if b.o.parameters != "" {
+		url += "?" + b.o.parameters
+	}
+	text := fmt.Sprintf(configText, filepath.Join(b.dir, "data"), p.address, b.kafka.Brokers(), url)
 	if err := os.WriteFile(p.file, []byte(text), 0o600); err != nil {
 		return nil, fmt.Errorf("writing the configuration: %w", err)
 	}
