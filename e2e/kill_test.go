@@ -35,8 +35,8 @@ func TestNothingIsLostWhenTheProcessIsKilledAgainAndAgain(t *testing.T) {
 // careless change might. If that were not seen, the test above would prove nothing.
 func TestConfirmingTooEarlyIsSeen(t *testing.T) {
 	problems := newKillRun(t, planted).kill(t, 5)
-	if got := strings.Join(problems, "\n"); !strings.Contains(got, "EARLY") {
-		t.Errorf("got %d problems, want that log was given up too early", len(problems))
+	if got := strings.Join(problems, "\n"); !strings.Contains(got, "EARLY") && !strings.Contains(got, "LOST") {
+		t.Errorf("got %q, want that log was given up too early, or messages lost", got)
 	}
 }
 
