@@ -23,3 +23,10 @@ type Sink interface {
 	// Close gives up what is not yet durable and frees the connection.
 	Close() error
 }
+
+// Preparer is a Sink that can be made ready before the first message.
+type Preparer interface {
+	// Prepare returns once Kafka answers and the topics exist, creating them
+	// where that is wanted. It waits while Kafka is away. Publish does the same for topics that were not named.
+	Prepare(ctx context.Context, topics []string) error
+}

@@ -34,6 +34,9 @@ type Selector interface {
 	// columns and its primary key in key order. It fails if a rule names a column that the table does
 	// not have, or if there is no key.
 	Columns(table string, columns, primaryKey []string) ([]string, error)
+	// Key names the columns of the message's key, given the primary key in key
+	// order. A source refuses a table whose log would not hold them of a row that is deleted or moved.
+	Key(table string, primaryKey []string) []string
 }
 
 // Kind says how the bytes of a Value are to be read.

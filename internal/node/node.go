@@ -86,6 +86,7 @@ func (n *Node) add(p config.Pipeline) (member, error) {
 	var pipe *pipeline.Pipeline
 	pipe, err = pipeline.New(pipeline.Config{
 		Name: p.Name, Source: source, Router: router, Logger: n.log,
+		Topics: func() ([]string, error) { return topicsOf(router, source.Tables()) },
 		OpenSink: func(ctx context.Context) (sink.Sink, error) {
 			return kafka.Open(ctx, n.cfg.Kafka, kafka.Options{Logger: log, Notify: stalled(pipe.Status())})
 		},
@@ -97,6 +98,16 @@ func (n *Node) add(p config.Pipeline) (member, error) {
 		name: p.Name, hold: n.raft.Hold, run: pipe.Run, status: pipe.Status(), log: n.log,
 	})
 	return member{status: pipe.Status(), tables: source.Tables}, nil
+}
+
+// topicsOf names the topics of the covered tables.
+func topicsOf(router *route.Router, tables []string) ([]string, error) {
+	topics, err := router.Topics(tables)
+	names := make([]string, len(topics))
+	for i, t := range topics {
+		names[i] = t.Name
+	}
+	return names, err
 }
 
 // stalled shows that Kafka is away while a publish waits for it.

@@ -41,12 +41,15 @@ type Router interface {
 	Append(dst []kafkasync.Message, buf *route.Buffer, c *source.Change) ([]kafkasync.Message, error)
 }
 
-// Config is what a pipeline is made of. All but CommitEvery must be set.
+// Config is what a pipeline is made of. All but Topics and CommitEvery must be set.
 type Config struct {
-	Name        string
-	Source      source.Source
-	OpenSink    func(context.Context) (sink.Sink, error) // called once for each run
-	Router      Router
+	Name     string
+	Source   source.Source
+	OpenSink func(context.Context) (sink.Sink, error) // called once for each run
+	Router   Router
+	// Topics names those of what the source covers; it is called when the
+	// source is open. Default: none are known before their first message.
+	Topics      func() ([]string, error)
 	CommitEvery time.Duration // between two checkpoints; default 200 ms
 	Logger      *slog.Logger
 }
@@ -70,6 +73,9 @@ func New(cfg Config) (*Pipeline, error) {
 	case cfg.CommitEvery == 0:
 		cfg.CommitEvery = commitEvery
 	}
+	if cfg.Topics == nil {
+		cfg.Topics = func() ([]string, error) { return nil, nil }
+	}
 	return &Pipeline{cfg: cfg, log: cfg.Logger.With("pipeline", cfg.Name), status: NewStatus(cfg.Name)}, nil
 }
 
@@ -82,7 +88,7 @@ func (p *Pipeline) Status() *Status { return p.status }
 // last checkpoint 2 s after that. One call at a time.
 func (p *Pipeline) Run(ctx context.Context, lease Lease) error {
 	p.status.begin(lease.Epoch(), lease.Position())
-	p.status.SetState(Starting, nil)
+	p.status.starting()
 	err := p.run(ctx, lease)
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		err = context.Cause(ctx) // libraries say "context canceled" where the cause says who ended it
@@ -96,12 +102,17 @@ func (p *Pipeline) Run(ctx context.Context, lease Lease) error {
 }
 
 func (p *Pipeline) run(ctx context.Context, lease Lease) error {
-	// First, so that a Kafka that is away leaves no slot behind on the database, and no server waiting.
 	out, err := p.cfg.OpenSink(ctx)
 	if err != nil {
 		return fmt.Errorf("opening the sink: %w", err)
 	}
 	defer p.close("sink", out)
+	if lease.Position() == "" {
+		// A Kafka that is away must not leave a slot behind, which holds the database's log.
+		if err := p.prepare(ctx, out, nil); err != nil {
+			return err
+		}
+	}
 	from, err := p.start(ctx, lease)
 	if err != nil {
 		return err
@@ -111,8 +122,27 @@ func (p *Pipeline) run(ctx context.Context, lease Lease) error {
 		return fmt.Errorf("opening the source: %w", err)
 	}
 	defer p.close("source", stream)
+	topics, err := p.cfg.Topics()
+	if err != nil {
+		return fmt.Errorf("naming the topics: %w", err)
+	}
+	if err := p.prepare(ctx, out, topics); err != nil {
+		return err
+	}
 	p.status.SetState(Streaming, nil)
 	return p.carry(ctx, lease, from, stream, out)
+}
+
+// prepare makes a sink ready that can be.
+func (p *Pipeline) prepare(ctx context.Context, out sink.Sink, topics []string) error {
+	preparer, ok := out.(sink.Preparer)
+	if !ok {
+		return nil
+	}
+	if err := preparer.Prepare(ctx, topics); err != nil {
+		return fmt.Errorf("preparing the topics: %w", err)
+	}
+	return nil
 }
 
 // start returns the position to read from. Before the first reading it is

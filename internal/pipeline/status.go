@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -43,8 +42,7 @@ type Snapshot struct {
 	// age of the newest published commit; else 0. What an interrupted run had
 	// read counts until the next run reads again, so an outage shows.
 	LagSeconds float64
-	Error      string // what ended the last run; "" while all is well
-	Tables     []string
+	Error      string             // what ended the last run; "" while all is well
 	Changes    map[TableOp]uint64 // published changes, since the process started
 	Published  map[string]uint64  // published messages by topic, since the process started
 	Restarts   map[string]uint64  // by cause, since the process started
@@ -62,7 +60,6 @@ type Status struct {
 	err       string
 	epoch     uint64
 	position  source.Position
-	tables    []string
 	changes   map[TableOp]uint64
 	published map[string]uint64
 	restarts  map[string]uint64
@@ -96,11 +93,12 @@ func (s *Status) SetState(state State, err error) {
 	}
 }
 
-// SetTables shows the tables that the pipeline covers.
-func (s *Status) SetTables(tables []string) {
+// starting shows a new run, and still what ended the last one: a run that fails
+// again and again would else mostly show nothing.
+func (s *Status) starting() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.tables = slices.Clone(tables)
+	s.state = Starting
 }
 
 // Restarted counts a run that is to be followed by another one. The cause is a
@@ -123,7 +121,6 @@ func (s *Status) Snapshot(now time.Time) Snapshot {
 		LagBytes:               s.lag.bytes(),
 		LagSeconds:             s.lag.seconds(now),
 		Error:                  s.err,
-		Tables:                 slices.Clone(s.tables),
 		Changes:                maps.Clone(s.changes),
 		Published:              maps.Clone(s.published),
 		Restarts:               maps.Clone(s.restarts),

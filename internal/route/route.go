@@ -59,6 +59,12 @@ func (r *Router) Rule(table string) (Rule, bool) {
 	return Rule{}, false
 }
 
+// Mentions reports whether a rule decides about the table, also to skip it.
+func (r *Router) Mentions(table string) bool {
+	_, ok := r.Rule(table)
+	return ok
+}
+
 // Key names the columns of the message key of a captured table, given its
 // primary key in key order.
 func (r *Router) Key(table string, primaryKey []string) []string {

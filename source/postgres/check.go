@@ -13,17 +13,13 @@ import (
 	"github.com/kafkasync/kafkasync/source"
 )
 
-// What a Selector may know beyond its contract. Check asks for it where it is offered.
-type (
-	// unmatcher names the rules that match one table by its full name, where none of tables has it.
-	unmatcher interface {
-		Unmatched(tables []string) []string
-	}
-	// keyer names the columns of a message's key, given the primary key in key order.
-	keyer interface {
-		Key(table string, primaryKey []string) []string
-	}
-)
+// rulebook is what a Selector may know beyond its contract.
+type rulebook interface {
+	// Unmatched names the tables that rules name in full, to capture them, and that are not among those given.
+	Unmatched(tables []string) []string
+	// Mentions reports whether a rule decides about the table, also to skip it.
+	Mentions(table string) bool
+}
 
 // Check looks over the server, the tables that sel captures, the publication and
 // the slot, and changes nothing. The findings come in that order, errors and

@@ -76,10 +76,9 @@ func (c *checkup) checkMembers(publishable []table) {
 // checkMember looks for what the publication hides of a table. It can be added
 // to the publication again as a whole; being covered late is a gap that a run records.
 func (c *checkup) checkMember(m *member, t *table) {
-	name, rel := quoteName(c.pub.Name), t.quoted()
-	fix := fmt.Sprintf("BEGIN; ALTER PUBLICATION %s DROP TABLE %s; ALTER PUBLICATION %[1]s ADD TABLE %[2]s; COMMIT;", name, rel)
+	fix := addWhole(c.pub.Name, t)
 	if m.Filter != "" {
-		c.warnf("P09", "changes of other rows are not published", fix,
+		c.errorf("P09", "changes of other rows are not published", fix,
 			"publication %s holds only the rows of %s with %s", c.pub.Name, t.Name, m.Filter)
 	}
 	if m.Columns == nil {

@@ -21,7 +21,7 @@ func (c *checkup) checkRules(ctx context.Context, conn *pgx.Conn) {
 			left = append(left, t.Name)
 		}
 	}
-	if u, ok := c.sel.(unmatcher); ok {
+	if u, ok := c.sel.(rulebook); ok {
 		for _, name := range u.Unmatched(all) {
 			if err := c.unmatched(ctx, conn, name, all); err != nil {
 				c.failed("T01", err)
@@ -187,12 +187,7 @@ func (c *checkup) checkColumns(t *table) {
 		c.ruleProblem(t, all, err)
 		return
 	}
-	key := primary
-	if k, ok := c.sel.(keyer); ok {
-		key = k.Key(t.Name, primary)
-	} else if len(key) == 0 {
-		key = wanted
-	}
+	key := c.sel.Key(t.Name, primary)
 	for _, a := range t.Columns {
 		if !slices.Contains(wanted, a.Name) {
 			continue

@@ -64,6 +64,8 @@ func (r rules) Key(table string, primaryKey []string) []string {
 	return primaryKey
 }
 
+func (r rules) Mentions(table string) bool { return r.Captures(table) }
+
 func (r rules) Unmatched(tables []string) []string {
 	return slices.DeleteFunc(slices.Clone(r.match), func(m string) bool { return slices.Contains(tables, m) })
 }
@@ -236,7 +238,7 @@ func TestEachProblemOfTheDatabaseIsCuredByTheStatementThatItPrints(t *testing.T)
 		},
 		{
 			"a row filter", "CREATE PUBLICATION shop FOR TABLE products WHERE (id > 10) WITH (publish_via_partition_root = true);",
-			nil, warns, "P09", "(id > 10)",
+			nil, fails, "P09", "(id > 10)",
 		},
 		{"no replica identity, no index", keyless, keyed("public.notes", "a"), fails, "P11", "no primary key"},
 		{"no replica identity, a unique index", keyless + "CREATE UNIQUE INDEX ON notes (a);", keyed("public.notes", "a"), fails, "P11", "no primary key"},

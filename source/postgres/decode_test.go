@@ -26,6 +26,8 @@ func (s idOnly) Columns(table string, _, primaryKey []string) ([]string, error) 
 	return append(slices.Clone(primaryKey), s.extra...), nil
 }
 
+func (idOnly) Key(_ string, primaryKey []string) []string { return primaryKey }
+
 // fixedCatalog answers with one key for every table.
 type fixedCatalog []string
 

@@ -156,10 +156,14 @@ func serverFault(pg *pgconn.PgError) *kafkasync.Fault {
 	case "42704":
 		return missingFault(pg)
 	case "58P01":
-		return &kafkasync.Fault{
-			Class: kafkasync.Stop, What: "the server has removed log that is still needed",
-			Risk: riskSlotGone, Fix: fixNewSlot,
+		if strings.Contains(pg.Message, "WAL segment") {
+			return &kafkasync.Fault{
+				Class: kafkasync.Stop, What: "the server has removed log that is still needed",
+				Risk: riskSlotGone, Fix: fixNewSlot,
+			}
 		}
+		// Any file: pgoutput.so is away for a moment while a package is upgraded.
+		return &kafkasync.Fault{Class: kafkasync.Wait, What: "the server misses a file", Fix: "look at the server's installation and its log"}
 	}
 	if fault := codeFault(pg.Code); fault.What != "" {
 		return &fault

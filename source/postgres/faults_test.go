@@ -44,7 +44,12 @@ func TestEachServerErrorHasItsClassAndItsText(t *testing.T) {
 		{"unknown state", pgconn.PgError{Code: "55000", Message: "?"}, kafkasync.Wait, "not in a state"},
 		{"slot missing", pgconn.PgError{Code: "42704", Message: `replication slot "s" does not exist`}, kafkasync.Stop, "slot does not exist"},
 		{"publication missing", pgconn.PgError{Code: "42704", Message: `publication "p" does not exist`}, kafkasync.Stop, "publication did not exist"},
-		{"log removed", pgconn.PgError{Code: "58P01"}, kafkasync.Stop, "removed log"},
+		{
+			"log removed",
+			pgconn.PgError{Code: "58P01", Message: "requested WAL segment 000000010000000000000001 has already been removed"},
+			kafkasync.Stop, "removed log",
+		},
+		{"a file away", pgconn.PgError{Code: "58P01", Message: `could not access file "pgoutput"`}, kafkasync.Wait, "misses a file"},
 		{"no privilege", pgconn.PgError{Code: "42501"}, kafkasync.Wait, "privilege"},
 		{"disk full", pgconn.PgError{Code: "53100"}, kafkasync.Wait, "disk is full"},
 		{"read-only", pgconn.PgError{Code: "25006"}, kafkasync.Wait, "read-only"},

@@ -103,10 +103,7 @@ func (s *Source) firstTables(ctx context.Context, conn *pgx.Conn) ([]table, erro
 	found := slices.DeleteFunc(slices.Clone(all), func(t table) bool { return !s.selector.Captures(t.Name) })
 	errs := s.unmatched(tableNames(all))
 	if len(found) == 0 && len(errs) == 0 {
-		return nil, &kafkasync.Fault{
-			Class: kafkasync.Wait, What: fmt.Sprintf("no table of database %s matches a rule", s.conn.Database),
-			Fix: "correct pipelines[].tables[].match, or create the table; kafkasync check lists the tables that there are",
-		}
+		return nil, s.nothingMatches()
 	}
 	for i := range found {
 		errs = append(errs, s.requirePublishable(&found[i]))
@@ -114,8 +111,15 @@ func (s *Source) firstTables(ctx context.Context, conn *pgx.Conn) ([]table, erro
 	return found, errors.Join(errs...)
 }
 
+func (s *Source) nothingMatches() error {
+	return &kafkasync.Fault{
+		Class: kafkasync.Wait, What: fmt.Sprintf("no table of database %s matches a rule", s.conn.Database),
+		Fix: "correct pipelines[].tables[].match, or create the table; kafkasync check lists the tables that there are",
+	}
+}
+
 func (s *Source) unmatched(all []string) []error {
-	u, ok := s.selector.(unmatcher)
+	u, ok := s.selector.(rulebook)
 	if !ok {
 		return nil
 	}
@@ -151,6 +155,12 @@ func (s *Source) foreignSlot(slot *slotState) error {
 func (s *Source) adopt(system place, slot *slotState) (source.Position, error) {
 	if err := s.requireOurs(slot); err != nil {
 		return "", err
+	}
+	if slot.ConfirmedFlush == 0 {
+		return "", &kafkasync.Fault{
+			Class: kafkasync.Wait, What: fmt.Sprintf("the replication slot %s is still being made: it waits for transactions that are open", slot.Name),
+			Fix: "end long transactions; kafkasync check shows them",
+		}
 	}
 	system.lsn = slot.ConfirmedFlush
 	return system.position(), nil

@@ -2,12 +2,14 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 const (
@@ -23,8 +25,12 @@ const (
 type monitor struct {
 	conn *pgx.ConnConfig
 	log  *slog.Logger
-	head atomic.Uint64
-	done chan struct{}
+	// leave ends the stream. A server that is shutting down waits until we have
+	// taken all of its log; while Kafka is away we never would, and our feedback
+	// keeps it from giving us up.
+	leave func(error)
+	head  atomic.Uint64
+	done  chan struct{}
 }
 
 // wait returns when run has ended.
@@ -44,12 +50,21 @@ func (m *monitor) run(ctx context.Context, at func() pglogrepl.LSN) {
 		if ctx.Err() != nil {
 			return
 		}
+		if isCode(err, "57P03") { // it takes no connections: it goes, or has come back without us
+			m.leave(err)
+			return
+		}
 		if text := err.Error(); text != said {
 			m.log.WarnContext(ctx, "watching the database", "err", err)
 			said = text
 		}
-		pause(ctx, heartbeatEvery)
+		pause(ctx, headEvery)
 	}
+}
+
+func isCode(err error, code string) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == code
 }
 
 // watch does so over one connection, until it breaks.

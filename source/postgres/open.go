@@ -62,11 +62,7 @@ func (s *Source) prepare(ctx context.Context, at place) error {
 			Risk:  "changes between the two", Fix: beginAnew(s.cfg.Slot),
 		}
 	}
-	found, err := s.laterTables(ctx, conn)
-	if err != nil || len(found) == 0 {
-		return err
-	}
-	return s.publish(ctx, conn, found)
+	return s.follow(ctx, conn)
 }
 
 // start compares the server with the position and asks it for the log.
@@ -110,7 +106,7 @@ func (s *Source) start(ctx context.Context, conn *pgconn.PgConn, at place) error
 // newStream starts the goroutine that owns the connection, and the monitor
 // beside it. Both live until Close, longer than the call that opens them.
 func (s *Source) newStream(ctx context.Context, conn *pgconn.PgConn, w *wire, at place) *stream {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	now := time.Now()
 	st := &stream{
 		conn: conn, wire: w, at: at, told: at.lsn, toldAt: now, heardAt: now, cancel: cancel,
@@ -119,6 +115,10 @@ func (s *Source) newStream(ctx context.Context, conn *pgconn.PgConn, w *wire, at
 		},
 		monitor:  &monitor{conn: s.conn, log: s.log, done: make(chan struct{})},
 		requests: make(chan request), confirm: make(chan struct{}, 1), ended: make(chan struct{}),
+	}
+	st.monitor.leave = func(err error) {
+		cancel(err)
+		st.wake()
 	}
 	st.confirmed.Store(uint64(at.lsn))
 	st.reached.Store(uint64(at.lsn))

@@ -72,6 +72,9 @@ func (d *pgoutput) resolve(ctx context.Context, m relationMessage) (*relation, e
 		}
 		return nil, fmt.Errorf("choosing the columns of %s: %w", name, err)
 	}
+	if err := m.requireIdentity(name, identifying(d.selector.Key(name, primary), primary, wanted)); err != nil {
+		return nil, err
+	}
 	rel.table = &source.Table{Name: name, Columns: wanted, PrimaryKey: primary}
 	for slot, want := range wanted {
 		i := slices.Index(columns, want)
@@ -86,6 +89,24 @@ func (d *pgoutput) resolve(ctx context.Context, m relationMessage) (*relation, e
 		rel.last = max(rel.last, i)
 	}
 	return rel, nil
+}
+
+// requireIdentity refuses a table whose replica identity was changed while it is
+// read, so that the log does not hold these columns of an old row any more.
+func (m relationMessage) requireIdentity(name string, columns []string) error {
+	if m.identity != 'd' && m.identity != 'i' {
+		return nil // all columns, or no old rows at all
+	}
+	for _, c := range m.columns {
+		if !c.identity && slices.Contains(columns, c.name) {
+			return &kafkasync.Fault{
+				Class: kafkasync.Stop, What: fmt.Sprintf("the replica identity of %s lacks column %q", name, c.name),
+				Risk: "the old keys of rows that were moved or deleted",
+				Fix:  fmt.Sprintf("take the column out of key and payload of the rule for %s, or skip: true, until these changes are read", name),
+			}
+		}
+	}
+	return nil
 }
 
 // typeFault refuses a column by the name of its type.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -43,7 +44,7 @@ type stream struct {
 	confirm   chan struct{} // holds one: confirmed has grown
 	confirmed atomic.Uint64 // LSN that the server may forget its log before
 	reached   atomic.Uint64 // LSN of at, for others to see
-	cancel    context.CancelFunc
+	cancel    context.CancelCauseFunc
 	ended     chan struct{} // closed when the goroutine has ended; err says why
 	err       error
 	closed    bool // of the caller of Close
@@ -63,17 +64,28 @@ type request struct {
 	done  chan<- error
 }
 
+// errClosed ends the goroutine.
+var errClosed = errors.New("the stream is closed")
+
 // errStopped is the answer to a request that was stopped; the stream lives on.
 var errStopped = errors.New("stopped")
 
 // run owns the connection until ctx ends or it breaks.
 func (s *stream) run(ctx context.Context) {
 	defer close(s.ended)
+	defer func() {
+		if s.err != nil { // whoever owns the stream may be busy for long, and the server wait for us
+			_ = s.conn.Conn().Close()
+		}
+	}()
 	tick := time.NewTicker(feedbackEvery)
 	defer tick.Stop()
 	for s.err == nil {
 		select {
 		case <-ctx.Done():
+			if cause := context.Cause(ctx); !errors.Is(cause, errClosed) {
+				s.err = cause
+			}
 			return
 		case r := <-s.requests:
 			err := s.fill(ctx, r)
@@ -113,7 +125,7 @@ func (s *stream) endError() error {
 	if s.err != nil {
 		return s.err
 	}
-	return errors.New("reading from a closed stream")
+	return errClosed
 }
 
 // wake ends a read that blocks, and is safe beside it.
@@ -154,7 +166,7 @@ func (s *stream) receive(ctx context.Context, stop <-chan struct{}) error {
 	case <-stop:
 		return errStopped
 	case <-ctx.Done():
-		return errStopped
+		return context.Cause(ctx)
 	default:
 	}
 	if s.told != s.flushed() {
@@ -203,7 +215,9 @@ func (s *stream) message(ctx context.Context, b *source.Batch, kind byte, body [
 		return serverError(body)
 	case 'c':
 		return &kafkasync.Fault{What: "the server has ended the stream"}
-	case 'N', 'S': // a notice, a changed setting
+	case 'N':
+		return noticeError(body)
+	case 'S': // a changed setting
 		return nil
 	}
 	return fmt.Errorf("reading the log: unexpected message %q", kind)
@@ -264,7 +278,7 @@ func (s *stream) Close() error {
 		return nil
 	}
 	s.closed = true
-	s.cancel()
+	s.cancel(errClosed)
 	s.wake()
 	<-s.ended
 	s.monitor.wait()
@@ -277,6 +291,23 @@ func (s *stream) Close() error {
 		return fmt.Errorf("closing the stream: %w", err)
 	}
 	return nil
+}
+
+// noticeError makes an error of a warning that changes are skipped: from
+// Postgres 18 on, a publication that did not exist at this place in the log is
+// no error to the server any more.
+func noticeError(body []byte) error {
+	var m pgproto3.NoticeResponse
+	if err := m.Decode(body); err != nil {
+		return fmt.Errorf("reading a notice of the server: %w", err)
+	}
+	if !strings.Contains(m.Message, "skipped loading publication") {
+		return nil
+	}
+	return &kafkasync.Fault{
+		Class: kafkasync.Stop, What: "the server skips changes: " + m.Message,
+		Risk: "changes written while the publication did not exist", Fix: fixNewSlot,
+	}
 }
 
 // serverError makes an error of an ErrorResponse.

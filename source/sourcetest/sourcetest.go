@@ -80,5 +80,8 @@ func (s Selector) Captures(table string) bool {
 	return table == s.Prefix+Items || table == s.Prefix+Lines
 }
 
+// Key is described at source.Selector.
+func (s Selector) Key(_ string, primaryKey []string) []string { return primaryKey }
+
 // Columns is described at source.Selector.
 func (s Selector) Columns(_ string, columns, _ []string) ([]string, error) { return columns, nil }

@@ -1,0 +1,100 @@
+package postgres
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/kafkasync/kafkasync"
+)
+
+// requirePublishable refuses a table whose updates would start to fail for the
+// application, or whose log would not hold what its rule needs.
+func (s *Source) requirePublishable(t *table) error {
+	for _, h := range t.heaps() {
+		if h.Persistence == 'u' {
+			return notPublishable(&h, "it is unlogged", fmt.Sprintf("ALTER TABLE %s SET LOGGED; -- or skip: true in a rule for it", h.quoted()))
+		}
+		if why := h.identityProblem(); why != "" {
+			return notPublishable(&h, "its UPDATE and DELETE would fail: "+why, h.identityFix(nil))
+		}
+	}
+	primary := t.primaryKey()
+	wanted, err := s.selector.Columns(t.Name, attributeNames(t.Columns), primary)
+	if err != nil {
+		return err
+	}
+	for _, a := range t.Columns {
+		if slices.Contains(wanted, a.Name) && decoderOf(a.TypeOID) == nil {
+			return typeFault(t.Name, a.Name, a.TypeName)
+		}
+	}
+	return t.requireIdentity(identifying(s.selector.Key(t.Name, primary), primary, wanted), wanted)
+}
+
+// identifying returns the columns without which the old place of a row that is
+// deleted or moved cannot be named: the message's key, and what of the primary key is in its payload.
+func identifying(key, primary, wanted []string) []string {
+	columns := slices.Clone(key)
+	for _, name := range primary {
+		if slices.Contains(wanted, name) && !slices.Contains(columns, name) {
+			columns = append(columns, name)
+		}
+	}
+	return columns
+}
+
+// requireIdentity refuses a table one of whose heaps does not log these columns
+// of an old row: the row's old key would never be deleted, and nothing would say so.
+func (t *table) requireIdentity(columns, wanted []string) error {
+	for _, h := range t.heaps() {
+		missing := slices.DeleteFunc(slices.Clone(columns), h.identifies)
+		if len(missing) > 0 {
+			return notPublishable(&h, "its replica identity lacks "+strings.Join(missing, ", "), h.identityFix(columns))
+		}
+		// pgoutput says of a partition's old row what the root's identity says: with
+		// a full one, columns that the partition does not log would be sent as nulls.
+		if t.Identity == 'f' && slices.ContainsFunc(wanted, func(name string) bool { return !h.identifies(name) }) {
+			return notPublishable(&h, "its replica identity is narrower than that of "+t.Name,
+				fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY FULL;", h.quoted()))
+		}
+	}
+	return nil
+}
+
+func notPublishable(h *heap, why, fix string) error {
+	return &kafkasync.Fault{Class: kafkasync.Wait, What: fmt.Sprintf("%s cannot be published: %s", h.Name, why), Fix: fix}
+}
+
+// requireVisible refuses a publication that hides rows or columns of the tables.
+func (s *Source) requireVisible(p *publication, found []table) error {
+	var errs []error
+	for i := range found {
+		t := &found[i]
+		m := p.member(t.OID)
+		if m == nil || m.Filter == "" && m.Columns == nil {
+			continue
+		}
+		if m.Filter == "" && !s.hides(m, t) {
+			continue
+		}
+		errs = append(errs, &kafkasync.Fault{
+			Class: kafkasync.Wait, What: fmt.Sprintf("publication %s holds only some rows or columns of %s", p.Name, t.Name),
+			Risk: "changes of the others", Fix: addWhole(p.Name, t),
+		})
+	}
+	return errors.Join(errs...)
+}
+
+// hides reports whether the member's column list lacks a column that is needed.
+func (s *Source) hides(m *member, t *table) bool {
+	wanted, err := s.selector.Columns(t.Name, attributeNames(t.Columns), t.primaryKey())
+	return err != nil || !holdsAll(m.Columns, wanted) || !holdsAll(m.Columns, t.identityColumns())
+}
+
+// addWhole is the statement that adds a table anew, without filter and column list.
+func addWhole(publication string, t *table) string {
+	return fmt.Sprintf("BEGIN; ALTER PUBLICATION %s DROP TABLE %s; ALTER PUBLICATION %[1]s ADD TABLE %[2]s; COMMIT;",
+		quoteName(publication), t.quoted())
+}
