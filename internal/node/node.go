@@ -88,7 +88,7 @@ func (n *Node) add(p config.Pipeline) (member, error) {
 		Name: p.Name, Source: source, Router: router, Logger: n.log,
 		Topics: func() ([]string, error) { return topicsOf(router, source.Tables()) },
 		OpenSink: func(ctx context.Context) (sink.Sink, error) {
-			return kafka.Open(ctx, n.cfg.Kafka, kafka.Options{Logger: log, Notify: stalled(pipe.Status())})
+			return kafka.Open(ctx, n.cfg.Kafka, kafka.Options{Logger: log, Notify: stalled(pipe.Status(), log)})
 		},
 	})
 	if err != nil {
@@ -110,14 +110,25 @@ func topicsOf(router *route.Router, tables []string) ([]string, error) {
 	return names, err
 }
 
-// stalled shows that Kafka is away while a publish waits for it.
-func stalled(status *pipeline.Status) func(error) {
+// stalled shows that a publish waits for Kafka, each time it is told, and logs
+// it once; it is for one sink. What it is told changes from second to second.
+func stalled(status *pipeline.Status, log *slog.Logger) func(error) {
+	waiting := false
 	return func(err error) {
 		if err == nil {
 			status.SetState(pipeline.Streaming, nil)
+		} else {
+			status.SetState(pipeline.Waiting, err)
+		}
+		if waiting == (err != nil) {
 			return
 		}
-		status.SetState(pipeline.Waiting, err)
+		waiting = err != nil
+		if waiting {
+			log.Warn("publishing waits for Kafka", "err", err)
+		} else {
+			log.Info("publishing goes on")
+		}
 	}
 }
 

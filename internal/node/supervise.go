@@ -63,11 +63,14 @@ func (s *supervisor) supervise(ctx context.Context) {
 
 func (s *supervisor) report(ctx context.Context, class kafkasync.Class, err error) {
 	about := []any{"pipeline", s.name, "class", class.String(), "err", err}
-	if class == kafkasync.Stop {
+	switch class {
+	case kafkasync.Stop:
 		s.log.ErrorContext(ctx, "the pipeline has stopped", about...)
-		return
+	case kafkasync.Wait:
+		s.log.WarnContext(ctx, "the pipeline waits", about...)
+	default:
+		s.log.WarnContext(ctx, "the pipeline starts again", about...)
 	}
-	s.log.WarnContext(ctx, "the pipeline goes on from its checkpoint", about...)
 }
 
 // cause is the label of a restart in the metrics.

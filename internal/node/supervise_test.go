@@ -106,3 +106,50 @@ func TestALostLeaseIsCountedAsOne(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatBecomesOfThePipelineIsSaidByTheClassOfTheError(t *testing.T) {
+	for class, want := range map[kafkasync.Class]string{
+		kafkasync.Retry: `level=WARN msg="the pipeline starts again"`,
+		kafkasync.Wait:  `level=WARN msg="the pipeline waits"`,
+		kafkasync.Stop:  `level=ERROR msg="the pipeline has stopped"`,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			tr := newTrial(func(int) error { return &kafkasync.Fault{Class: class, What: "it is so"} })
+			tr.superviseFor(t, time.Minute)
+			if got := tr.said.String(); strings.Count(got, "msg=") != 1 || !strings.Contains(got, want) {
+				t.Errorf("class %s: got %q, want one line with %q", class, got, want)
+			}
+		})
+	}
+}
+
+func TestAKafkaThatIsAwayIsLoggedOnceAndShownEachTime(t *testing.T) {
+	var said strings.Builder
+	status := pipeline.NewStatus("shop")
+	notify := stalled(status, slog.New(slog.NewTextHandler(&said, nil)))
+	lines := func() int { return strings.Count(said.String(), "msg=") }
+	for outage := 1; outage <= 2; outage++ {
+		for _, err := range []error{errors.New("acknowledged nothing for 1s"), errors.New("unreachable"), errors.New("unreachable")} {
+			notify(err)
+			if got := status.Snapshot(time.Now()); got.State != pipeline.Waiting || got.Error != err.Error() {
+				t.Errorf("got state %s with %q, want waiting with %q", got.State, got.Error, err)
+			}
+			if got, want := lines(), 2*outage-1; got != want {
+				t.Errorf("outage %d, %v: got %d lines, want %d", outage, err, got, want)
+			}
+		}
+		for range 2 {
+			notify(nil)
+		}
+		if got := status.Snapshot(time.Now()); got.State != pipeline.Streaming || got.Error != "" {
+			t.Errorf("got state %s with %q, want streaming", got.State, got.Error)
+		}
+		if got, want := lines(), 2*outage; got != want {
+			t.Errorf("after outage %d: got %d lines, want %d", outage, got, want)
+		}
+	}
+	want := `level=WARN msg="publishing waits for Kafka" err="acknowledged nothing for 1s"`
+	if strings.Count(said.String(), want) != 2 || strings.Count(said.String(), `level=INFO msg="publishing goes on"`) != 2 {
+		t.Errorf("got %s, want a warning and an end for each outage", said.String())
+	}
+}

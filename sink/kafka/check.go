@@ -57,7 +57,7 @@ func (s *Sink) checkReach(ctx context.Context) (int, []kafkasync.Finding) {
 	if err == nil && len(cluster.Nodes) > 0 {
 		return len(cluster.Nodes), []kafkasync.Finding{{
 			ID: "K01", Severity: kafkasync.SeverityOK,
-			What: fmt.Sprintf("Kafka at %s answers: %d broker(s)", s.cfg.brokers(), len(cluster.Nodes)),
+			What: fmt.Sprintf("Kafka at %s answers: %s", s.cfg.brokers(), counted(len(cluster.Nodes), "broker")),
 		}}
 	}
 	if s.window.troubled() == nil {
@@ -89,7 +89,7 @@ func (s *Sink) checkTopic(ctx context.Context, t Topic, brokers int) []kafkasync
 	}
 	findings := []kafkasync.Finding{{
 		ID: "K02", Severity: kafkasync.SeverityOK,
-		What: fmt.Sprintf("the topic %s exists with %d partitions", t.Name, len(described.Partitions)),
+		What: fmt.Sprintf("the topic %s exists with %s", t.Name, counted(len(described.Partitions), "partition")),
 	}}
 	settings, err := s.settings(ctx, t.Name)
 	if err != nil {
@@ -116,7 +116,7 @@ func (s *Sink) checkMissing(ctx context.Context, t Topic, missing error) kafkasy
 	}
 	return kafkasync.Finding{
 		ID: "K02", Severity: kafkasync.SeverityOK,
-		What: fmt.Sprintf("the topic %s does not exist yet and will be created with %d partitions", t.Name, s.cfg.partitions()),
+		What: fmt.Sprintf("the topic %s does not exist yet and will be created with %s", t.Name, counted(s.cfg.partitions(), "partition")),
 	}
 }
 
@@ -152,14 +152,14 @@ func (s *Sink) checkReplicas(t Topic, described ck.TopicDescription, settings ma
 		return warn(fmt.Sprintf("the topic %s is on the only broker", t.Name),
 			"what it holds is lost with that broker's disk", "run three brokers in production")
 	case replicas < min(3, brokers):
-		return warn(fmt.Sprintf("the topic %s has %d replicas, on %d brokers", t.Name, replicas, brokers),
+		return warn(fmt.Sprintf("the topic %s has %s, on %d brokers", t.Name, counted(replicas, "replica"), brokers),
 			"messages may be lost with the disks of that many brokers",
 			"raise its replication with kafka-reassign-partitions.sh, and set kafka.topics.replication: 3 for new ones")
 	case inSync < 2:
 		return warn(fmt.Sprintf("the topic %s has min.insync.replicas=%d", t.Name, inSync),
 			"a message may be acknowledged by one broker alone, and be lost with it", s.alterCommand(t.Name, "min.insync.replicas=2"))
 	case inSync >= replicas:
-		return warn(fmt.Sprintf("the topic %s has min.insync.replicas=%d with %d replicas", t.Name, inSync, replicas),
+		return warn(fmt.Sprintf("the topic %s has min.insync.replicas=%d with %s", t.Name, inSync, counted(replicas, "replica")),
 			"publishing waits whenever one broker is down", s.alterCommand(t.Name, fmt.Sprintf("min.insync.replicas=%d", replicas-1)))
 	}
 	return nil
@@ -238,4 +238,12 @@ func finding(id string, err error) kafkasync.Finding {
 		}
 	}
 	return found
+}
+
+// counted is "1 broker" or "3 brokers".
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }

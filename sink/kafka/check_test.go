@@ -50,6 +50,9 @@ func TestCheckLooksAtTopicsThatExist(t *testing.T) {
 			topic := devtest.Topic(t)
 			createTopic(t, topic, 2, test.settings)
 			findings := kafka.Check(t.Context(), settings(t), []kafka.Topic{{Name: topic, Delay: test.delay}})
+			if got, _ := find(findings, "K01"); !strings.HasSuffix(got.What, " answers: 1 broker") {
+				t.Errorf("K01: got %q, want the number of brokers", got.What)
+			}
 			for _, id := range []string{"K01", "K02"} {
 				if got, _ := find(findings, id); got.Severity != kafkasync.SeverityOK {
 					t.Errorf("%s: got %+v, want ok", id, got)
@@ -92,8 +95,8 @@ func TestCheckOfAnUnreachableKafkaSaysSoOnce(t *testing.T) {
 	cfg := kafka.Config{Brokers: []string{silent(t)}}
 	findings := kafka.Check(t.Context(), cfg, []kafka.Topic{{Name: "a"}, {Name: "b"}})
 	if len(findings) != 1 || findings[0].ID != "K01" || findings[0].Severity != kafkasync.SeverityError ||
-		!strings.Contains(findings[0].What, cfg.Brokers[0]) {
-		t.Errorf("got %+v, want one error K01 that names the address", findings)
+		!strings.Contains(findings[0].What, cfg.Brokers[0]) || !strings.Contains(findings[0].Fix, "kafka.brokers") {
+		t.Errorf("got %+v, want one error K01 that names the address, and what to look at", findings)
 	}
 }
 

@@ -107,6 +107,8 @@ func (c Config) producer(inFlight int64) *ck.ConfigMap {
 		"reconnect.backoff.max.ms": "1000",
 		// A connection that a broker closes because it was idle is no news.
 		"log.connection.close": false,
+		// Telemetry for brokers that ask for it: nobody here needs it, and librdkafka logs a line about it at each start.
+		"enable.metrics.push": false,
 	}
 	for name, value := range c.Properties {
 		m[name] = value

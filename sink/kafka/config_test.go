@@ -46,3 +46,14 @@ func TestValidateNamesEverythingAtOnce(t *testing.T) {
 		}
 	}
 }
+
+func TestMetricsAreNotPushedUnlessTheFileSaysSo(t *testing.T) {
+	cfg := kafka.Config{Brokers: []string{"127.0.0.1:9092"}}
+	if got := cfg.Producer()["enable.metrics.push"]; got != false {
+		t.Errorf("by default: got %v, want false", got)
+	}
+	cfg.Properties = map[string]string{"enable.metrics.push": "true"}
+	if got := cfg.Producer()["enable.metrics.push"]; got != "true" {
+		t.Errorf("with the property: got %v, want it as it was set", got)
+	}
+}

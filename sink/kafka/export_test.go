@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"log/slog"
 	"testing"
 
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
@@ -13,3 +14,14 @@ func (s *Sink) InjectFatal(t *testing.T) {
 		t.Fatalf("injecting a fatal error: %v", code)
 	}
 }
+
+// Write logs lines of librdkafka as the watcher of one sink does.
+func Write(log *slog.Logger, lines []ck.LogEvent) {
+	j := journal{log: log}
+	for _, line := range lines {
+		j.add(line)
+	}
+}
+
+// Producer returns what librdkafka is told.
+func (c Config) Producer() ck.ConfigMap { return *c.producer(DefaultInFlight) }

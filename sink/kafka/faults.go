@@ -136,7 +136,7 @@ func (s *Sink) topicFault(name string, err error) error {
 			fault.Fix = s.createCommand(name)
 		}
 	case ck.ErrInvalidReplicationFactor:
-		fault.What = fmt.Sprintf("the topic %s cannot be created with %d replicas", name, s.cfg.replication())
+		fault.What = fmt.Sprintf("the topic %s cannot be created with %s", name, counted(s.cfg.replication(), "replica"))
 		fault.Fix = "start the missing brokers, or lower kafka.topics.replication"
 	case ck.ErrInvalidPartitions, ck.ErrInvalidConfig:
 		fault.Class = kafkasync.Stop
@@ -169,6 +169,7 @@ func (s *Sink) silenceFault(silent time.Duration) error {
 	case code == ck.ErrTransport, code == ck.ErrAllBrokersDown, code == ck.ErrResolve, code == ck.ErrTimedOut,
 		errors.Is(fault.Err, context.DeadlineExceeded):
 		fault.What = fmt.Sprintf("Kafka at %s is unreachable", s.cfg.brokers())
+		fault.Fix = "start Kafka, or correct kafka.brokers, or let the connection through the firewall"
 	case code == ck.ErrSsl:
 		fault.What = fmt.Sprintf("TLS with Kafka at %s fails", s.cfg.brokers())
 		fault.Fix = "correct ssl.* and security.protocol under kafka.config"

@@ -78,8 +78,9 @@ func TestPublishWaitsWhileKafkaIsUnreachableAndSaysSo(t *testing.T) {
 	}
 	heard, returned := publishing(t, t.Context(), cfg, "products")
 	told := next(t, heard, "a word about the silence")
-	if kafkasync.ClassOf(told) != kafkasync.Wait || !strings.Contains(told.Error(), "is unreachable") {
-		t.Errorf("got told %v, want that Kafka is unreachable", told)
+	if kafkasync.ClassOf(told) != kafkasync.Wait || !strings.Contains(told.Error(), "is unreachable") ||
+		!strings.Contains(told.Error(), "start Kafka, or correct kafka.brokers") {
+		t.Errorf("got told %v, want that Kafka is unreachable, and what to look at", told)
 	}
 	fake(t, kfake.Ports(port))
 	if err := next(t, returned, "Publish"); err != nil {

@@ -10,6 +10,7 @@ import (
 // watch takes reports, errors and log lines from librdkafka until the producer is closed.
 func watch(p *ck.Producer, w *window, log *slog.Logger) {
 	events, lines := p.Events(), p.Logs()
+	journal := journal{log: log}
 	for events != nil || lines != nil {
 		select {
 		case e, ok := <-events:
@@ -23,7 +24,7 @@ func watch(p *ck.Producer, w *window, log *slog.Logger) {
 				lines = nil
 				continue
 			}
-			logLine(log, line)
+			journal.add(line)
 		}
 	}
 }
@@ -80,18 +81,3 @@ type deliveryError struct {
 
 func (e *deliveryError) Error() string { return "publishing to " + e.topic + ": " + e.err.Error() }
 func (e *deliveryError) Unwrap() error { return e.err }
-
-// logLine passes one line of librdkafka on. Its errors are our warnings: what
-// needs a person is returned as an error, so nothing of it is logged as one.
-func logLine(log *slog.Logger, line ck.LogEvent) {
-	const said = "librdkafka"
-	args := []any{"tag", line.Tag, "text", line.Message}
-	switch {
-	case line.Level <= 4: // syslog's warning, error, ...
-		log.Warn(said, args...)
-	case line.Level <= 6:
-		log.Info(said, args...)
-	default:
-		log.Debug(said, args...)
-	}
-}
