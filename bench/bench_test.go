@@ -44,6 +44,16 @@ func TestProcessorTimeOfANameWithBracketsAndSpaces(t *testing.T) {
 	}
 }
 
+func TestMachineTimeCountsNoIdleness(t *testing.T) {
+	got, err := busyTime("cpu  100 10 30 9000 500 5 5 7 0 0\ncpu0 50 5 15 4500 250 2 3 4 0 0\n")
+	if want := 1500 * time.Millisecond; got != want || err != nil {
+		t.Errorf("got %v, %v, want %v", got, err, want)
+	}
+	if _, err := busyTime("intr 1 2 3 4 5 6 7 8\n"); err == nil {
+		t.Error("got no error for another line")
+	}
+}
+
 func TestProcessorTimeGrowsWithWork(t *testing.T) {
 	before, err := cpuTime(os.Getpid())
 	if err != nil {

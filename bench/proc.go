@@ -44,6 +44,34 @@ func statTime(text []byte) (time.Duration, error) {
 	return time.Duration(user+system) * tick, nil
 }
 
+// machineTime returns how long the processors of this machine have worked, for whomever.
+func machineTime() (time.Duration, error) {
+	text, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, fmt.Errorf("reading processor times: %w", err)
+	}
+	return busyTime(string(text))
+}
+
+// busyTime takes the sum over all processors, the first line of /proc/stat:
+// user, nice, system, idle, iowait, irq, softirq and more, which is part of these or not our work.
+func busyTime(text string) (time.Duration, error) {
+	line, _, _ := strings.Cut(text, "\n")
+	fields := strings.Fields(line)
+	if len(fields) < 8 || fields[0] != "cpu" {
+		return 0, fmt.Errorf("reading processor times: got %q, want the sum over all processors", line)
+	}
+	var sum time.Duration
+	for _, i := range []int{1, 2, 3, 6, 7} {
+		n, err := strconv.ParseInt(fields[i], 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("reading processor times: %w", err)
+		}
+		sum += time.Duration(n) * tick
+	}
+	return sum, nil
+}
+
 // librdkafkaTime returns what the threads of librdkafka have used in a process:
 // it names them rdk:main, rdk:broker1 and so on.
 func librdkafkaTime(pid int) (time.Duration, error) {

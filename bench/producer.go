@@ -59,7 +59,7 @@ func (b *bench) produce(ctx context.Context, round int) (sample, error) {
 	go func() { acked <- awaitReports(producer.Events(), b.o.rows) }()
 
 	s := sample{rows: b.o.rows}
-	before, err := usageOf(os.Getpid(), os.Getpid())
+	before, err := usageOf(os.Getpid(), 0)
 	if err != nil {
 		return s, err
 	}
@@ -71,8 +71,8 @@ func (b *bench) produce(ctx context.Context, round int) (sample, error) {
 		return s, err
 	}
 	s.took = time.Since(began)
-	after, err := usageOf(os.Getpid(), os.Getpid())
-	s.cpu, s.librdkafka = after.all-before.all, after.librdkafka-before.librdkafka
+	after, err := usageOf(os.Getpid(), 0)
+	s.spent(before, after)
 	return s, err
 }
 

@@ -77,6 +77,6 @@ func (b *bench) profileUntil(ctx context.Context, end lsn) (s sample, err error)
 	}
 	s.took = time.Since(began)
 	after, err := usageOf(os.Getpid(), server)
-	s.cpu, s.librdkafka, s.walsender = after.all-before.all, after.librdkafka-before.librdkafka, after.walsender-before.walsender
+	s.spent(before, after)
 	return s, err
 }

@@ -54,6 +54,10 @@ func (b *bench) readAlone(ctx context.Context, w workload, end lsn) (sample, err
 	}
 	began := time.Now()
 	before := walsenderTime(server)
+	busy, err := machineTime()
+	if err != nil {
+		return sample{}, errors.Join(err, cmd.Process.Kill())
+	}
 	s := sample{rows: w.rows}
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -65,7 +69,9 @@ func (b *bench) readAlone(ctx context.Context, w workload, end lsn) (sample, err
 				return s, fmt.Errorf("reading: %w: %s", err, said.String())
 			}
 			s.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-			return s, nil
+			now, err := machineTime()
+			s.others = now - busy - s.cpu - s.walsender
+			return s, err
 		case <-tick.C:
 			// Both until they have gone; the kernel's own record of the peak would begin with ours.
 			s.walsender = max(s.walsender, walsenderTime(server)-before)
@@ -138,14 +144,20 @@ func (b *bench) watch(ctx context.Context, run *running, end lsn) (s sample, err
 	if err != nil {
 		return s, err
 	}
-	s.cpu, s.librdkafka, s.walsender = after.all-before.all, after.librdkafka-before.librdkafka, after.walsender-before.walsender
+	s.spent(before, after)
 	s.peak, err = peakMemory(pid)
 	return s, err
 }
 
-// usage is what our process and the server's have used of the processors.
-type usage struct{ all, librdkafka, walsender time.Duration }
+// usage is what our process, the server's, and all together have used of the processors.
+type usage struct{ all, librdkafka, walsender, machine time.Duration }
 
+func (s *sample) spent(before, after usage) {
+	s.cpu, s.librdkafka, s.walsender = after.all-before.all, after.librdkafka-before.librdkafka, after.walsender-before.walsender
+	s.others = after.machine - before.machine - s.cpu - s.walsender
+}
+
+// usageOf looks at both; server is 0 if there is none.
 func usageOf(pid, server int) (u usage, err error) {
 	if u.all, err = cpuTime(pid); err != nil {
 		return u, err
@@ -153,6 +165,11 @@ func usageOf(pid, server int) (u usage, err error) {
 	if u.librdkafka, err = librdkafkaTime(pid); err != nil {
 		return u, err
 	}
-	u.walsender, err = cpuTime(server)
+	if server != 0 {
+		if u.walsender, err = cpuTime(server); err != nil {
+			return u, err
+		}
+	}
+	u.machine, err = machineTime()
 	return u, err
 }

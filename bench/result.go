@@ -13,6 +13,7 @@ type sample struct {
 	rows                       int
 	took                       time.Duration
 	cpu, librdkafka, walsender time.Duration // librdkafka's threads are part of cpu
+	others                     time.Duration // of the processors: Kafka, us, and whoever else was there
 	peak                       int64         // bytes; 0: not known
 }
 
@@ -24,8 +25,8 @@ func (s sample) perRow(d time.Duration) float64 {
 }
 
 func (s sample) String() string {
-	return fmt.Sprintf("%.0f rows/s, %.1f us of CPU a row (librdkafka's threads %.1f, walsender %.1f), %.0f MB",
-		s.rate(), s.perRow(s.cpu), s.perRow(s.librdkafka), s.perRow(s.walsender), megabytes(s.peak))
+	return fmt.Sprintf("%.0f rows/s, %.1f us of CPU a row (librdkafka's threads %.1f), walsender %.1f, others %.1f, %.0f MB",
+		s.rate(), s.perRow(s.cpu), s.perRow(s.librdkafka), s.perRow(s.walsender), s.perRow(s.others), megabytes(s.peak))
 }
 
 func megabytes(n int64) float64 { return float64(n) / 1e6 }
@@ -100,9 +101,10 @@ func (r *result) markdown() string {
 	for _, a := range r.about {
 		fmt.Fprintf(&text, "| %s | %s |\n", a[0], a[1])
 	}
-	text.WriteString("\nMedians; in brackets the slowest and the fastest round. The ratio is the median of the rounds' ratios.\n\n")
-	text.WriteString("| workload | reader | rows/s | ratio | CPU us/row | of it librdkafka's threads | walsender CPU us/row | peak memory MB |\n")
-	text.WriteString("|---|---|---|---|---|---|---|---|\n")
+	text.WriteString("\nMedians; in brackets the slowest and the fastest round. The ratio is the median of the rounds' ratios.\n" +
+		"All others are Kafka, where it takes part, this program, and strangers: beside pg_recvlogical, next to nothing on a quiet machine.\n\n")
+	text.WriteString("| workload | reader | rows/s | ratio | CPU us/row | of it librdkafka's threads | walsender CPU us/row | all others CPU us/row | peak memory MB |\n")
+	text.WriteString("|---|---|---|---|---|---|---|---|---|\n")
 	slices.SortStableFunc(r.lines, func(a, b *line) int {
 		return cmp.Or(cmp.Compare(a.order(), b.order()), cmp.Compare(b.samples[0].rows, a.samples[0].rows), cmp.Compare(b.reader, a.reader))
 	})
@@ -139,6 +141,7 @@ func (r *result) row(text *strings.Builder, l *line) {
 	column("%.1f", func(s sample) float64 { return s.perRow(s.cpu) })
 	column("%.1f", func(s sample) float64 { return s.perRow(s.librdkafka) })
 	column("%.1f", func(s sample) float64 { return s.perRow(s.walsender) })
+	column("%.1f", func(s sample) float64 { return s.perRow(s.others) })
 	column("%.0f", func(s sample) float64 { return megabytes(s.peak) })
 	text.WriteString("\n")
 }
