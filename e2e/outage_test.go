@@ -93,12 +93,14 @@ func (o *outage) kafkaAway(t *testing.T) {
 		t.Errorf("check without Kafka: got exit status %d, want 1; %s", code, problem)
 	}
 	n := o.site.start(t)
-	n.reaches(t, "streaming") // there is nothing to publish
-	w := watch(t, o.load.url, "kafkasync_kafka_away", o.site)
-	o.load.start(t)
 	n.reaches(t, "waiting", unreachable)
+	if slots := query[int](t, o.load.url, "SELECT count(*)::int FROM pg_replication_slots"); slots != 0 {
+		t.Errorf("got %d slots before Kafka was ever there, want none that holds the log", slots)
+	}
 	o.startKafka(t)
 	n.reaches(t, "streaming")
+	w := watch(t, o.load.url, "kafkasync_kafka_away", o.site)
+	o.load.start(t)
 	o.load.goesOn(t)
 
 	// It goes for a while, in order.

@@ -110,24 +110,20 @@ func topicsOf(router *route.Router, tables []string) ([]string, error) {
 	return names, err
 }
 
-// stalled shows that a publish waits for Kafka, each time it is told, and logs
+// stalled shows that the pipeline waits for Kafka, each time it is told, and logs
 // it once; it is for one sink. What it is told changes from second to second.
 func stalled(status *pipeline.Status, log *slog.Logger) func(error) {
 	waiting := false
 	return func(err error) {
-		if err == nil {
-			status.SetState(pipeline.Streaming, nil)
-		} else {
-			status.SetState(pipeline.Waiting, err)
-		}
+		status.Stalled(err)
 		if waiting == (err != nil) {
 			return
 		}
 		waiting = err != nil
 		if waiting {
-			log.Warn("publishing waits for Kafka", "err", err)
+			log.Warn("the pipeline waits for Kafka", "err", err)
 		} else {
-			log.Info("publishing goes on")
+			log.Info("Kafka answers again")
 		}
 	}
 }

@@ -126,6 +126,7 @@ func TestWhatBecomesOfThePipelineIsSaidByTheClassOfTheError(t *testing.T) {
 func TestAKafkaThatIsAwayIsLoggedOnceAndShownEachTime(t *testing.T) {
 	var said strings.Builder
 	status := pipeline.NewStatus("shop")
+	status.SetState(pipeline.Streaming, nil)
 	notify := stalled(status, slog.New(slog.NewTextHandler(&said, nil)))
 	lines := func() int { return strings.Count(said.String(), "msg=") }
 	for outage := 1; outage <= 2; outage++ {
@@ -148,8 +149,8 @@ func TestAKafkaThatIsAwayIsLoggedOnceAndShownEachTime(t *testing.T) {
 			t.Errorf("after outage %d: got %d lines, want %d", outage, got, want)
 		}
 	}
-	want := `level=WARN msg="publishing waits for Kafka" err="acknowledged nothing for 1s"`
-	if strings.Count(said.String(), want) != 2 || strings.Count(said.String(), `level=INFO msg="publishing goes on"`) != 2 {
+	want := `level=WARN msg="the pipeline waits for Kafka" err="acknowledged nothing for 1s"`
+	if strings.Count(said.String(), want) != 2 || strings.Count(said.String(), `level=INFO msg="Kafka answers again"`) != 2 {
 		t.Errorf("got %s, want a warning and an end for each outage", said.String())
 	}
 }

@@ -58,6 +58,7 @@ type Status struct {
 	name      string
 	state     State
 	err       string
+	stall     string // why the run waits for its sink; "" while it does not
 	epoch     uint64
 	position  source.Position
 	changes   map[TableOp]uint64
@@ -87,9 +88,21 @@ func NewStatus(name string) *Status {
 func (s *Status) SetState(state State, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.state, s.err = state, ""
+	s.state, s.err, s.stall = state, "", ""
 	if err != nil {
 		s.err = err.Error()
+	}
+}
+
+// Stalled shows Waiting while a run waits for its sink; nil shows again what the
+// run was doing. That may be preparing: Streaming promises that the log is
+// being read, so that nothing committed from then on is missed.
+func (s *Status) Stalled(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stall = ""
+	if err != nil {
+		s.stall = err.Error()
 	}
 }
 
@@ -98,7 +111,7 @@ func (s *Status) SetState(state State, err error) {
 func (s *Status) starting() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.state = Starting
+	s.state, s.stall = Starting, ""
 }
 
 // Restarted counts a run that is to be followed by another one. The cause is a
@@ -113,14 +126,18 @@ func (s *Status) Restarted(cause string) {
 func (s *Status) Snapshot(now time.Time) Snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	state, problem := s.state, s.err
+	if s.stall != "" {
+		state, problem = Waiting, s.stall
+	}
 	return Snapshot{
 		Name:                   s.name,
-		State:                  s.state,
+		State:                  state,
 		Epoch:                  s.epoch,
 		Position:               s.position,
 		LagBytes:               s.lag.bytes(),
 		LagSeconds:             s.lag.seconds(now),
-		Error:                  s.err,
+		Error:                  problem,
 		Changes:                maps.Clone(s.changes),
 		Published:              maps.Clone(s.published),
 		Restarts:               maps.Clone(s.restarts),

@@ -113,3 +113,29 @@ func TestSnapshotCountsChangesAndMessages(t *testing.T) {
 		t.Error("a snapshot changed after it was taken")
 	}
 }
+
+func TestAStallShowsOverWhatTheRunIsDoing(t *testing.T) {
+	s := NewStatus("shop")
+	show := func() string {
+		got := s.Snapshot(time.Now())
+		return string(got.State) + " " + got.Error
+	}
+	steps := []struct {
+		do   func()
+		want string
+	}{
+		{func() { s.SetState(Waiting, errors.New("no route")); s.starting() }, "starting no route"},
+		{func() { s.Stalled(errors.New("away")) }, "waiting away"},
+		{func() { s.Stalled(nil) }, "starting no route"}, // nothing is read yet
+		{func() { s.SetState(Streaming, nil) }, "streaming "},
+		{func() { s.Stalled(errors.New("away")) }, "waiting away"},
+		{func() { s.SetState(Stopped, errors.New("gone")) }, "stopped gone"},
+		{func() { s.Stalled(errors.New("away")); s.starting() }, "starting gone"},
+	}
+	for i, step := range steps {
+		step.do()
+		if got := show(); got != step.want {
+			t.Errorf("step %d: got %q, want %q", i, got, step.want)
+		}
+	}
+}
