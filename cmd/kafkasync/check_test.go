@@ -180,11 +180,13 @@ func TestHTTPAddressIsLookedAt(t *testing.T) {
 }
 
 // Only the data_dir tells whose slot it is, and whether the node was here.
-func TestASlotThatNobodyHereHasMadeIsAnError(t *testing.T) {
+func TestTheSlotIsJudgedByWhatDataDirTells(t *testing.T) {
 	there := []kafkasync.Finding{
 		{ID: "P15", Severity: kafkasync.SeverityOK, What: "slot kafkasync_shop is ours"},
 		{ID: "P16", Severity: kafkasync.SeverityOK, What: "slot kafkasync_shop is healthy"},
 	}
+	missing := []kafkasync.Finding{{ID: "P15", Severity: kafkasync.SeverityOK, What: "slot kafkasync_shop will be created"}}
+	foreign := []kafkasync.Finding{{ID: "P15", Severity: kafkasync.SeverityError, What: "slot kafkasync_shop has plugin test_decoding", Fix: "another name"}}
 	used := t.TempDir()
 	if err := os.Mkdir(filepath.Join(used, "n1"), 0o700); err != nil {
 		t.Fatal(err)
@@ -196,19 +198,22 @@ func TestASlotThatNobodyHereHasMadeIsAnError(t *testing.T) {
 		name, dataDir string
 		found         []kafkasync.Finding
 		want          kafkasync.Severity
+		fix           string
 	}{
-		{"never used", filepath.Join(used, "not", "yet"), there, kafkasync.SeverityError},
-		{"used", used, there, kafkasync.SeverityOK},
-		{"no slot", t.TempDir(), there[:1], kafkasync.SeverityOK},
+		{"a slot, never used", filepath.Join(used, "not", "yet"), there, kafkasync.SeverityError, "pg_drop_replication_slot('kafkasync_shop')"},
+		{"a slot, used", used, there, kafkasync.SeverityOK, ""},
+		{"no slot, never used", t.TempDir(), missing, kafkasync.SeverityOK, ""},
+		{"no slot, used", used, missing, kafkasync.SeverityWarning, "remove data_dir"},
+		{"a slot of another plugin, never used", t.TempDir(), foreign, kafkasync.SeverityError, "another name"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got := main.SlotOfOthers(slices.Clone(tt.found), "kafkasync_shop", tt.dataDir)[0]
+			got := main.SlotInData(slices.Clone(tt.found), "kafkasync_shop", tt.dataDir)[0]
 			if got.ID != "P15" || got.Severity != tt.want {
 				t.Errorf("got %+v, want P15 and %s", got, tt.want)
 			}
-			if tt.want == kafkasync.SeverityError && !strings.Contains(got.Fix, "pg_drop_replication_slot('kafkasync_shop')") {
-				t.Errorf("got the fix %q, want the statement that drops the slot", got.Fix)
+			if !strings.Contains(got.Fix, tt.fix) || (tt.fix == "") != (got.Fix == "") {
+				t.Errorf("got the fix %q, want %q in it", got.Fix, tt.fix)
 			}
 		})
 	}

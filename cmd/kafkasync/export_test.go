@@ -9,7 +9,7 @@ var (
 	ErrReported      = errReported
 	CheckDataDir     = checkDataDir
 	CheckHTTP        = checkHTTP
-	SlotOfOthers     = slotOfOthers
+	SlotInData       = slotInData
 	WriteStatus      = writeStatus
 	WriteMessage     = writeMessage
 	WriteMessageJSON = writeMessageJSON

@@ -26,7 +26,7 @@ func inspect(ctx context.Context, cfg *config.Config) ([]finding, error) {
 			return nil, fmt.Errorf("reading the rules of pipeline %s: %w", p.Name, err)
 		}
 		seen := &witness{Router: router}
-		for _, f := range slotOfOthers(postgres.Check(ctx, p.Postgres, seen), p.Postgres.Slot, cfg.DataDir) {
+		for _, f := range slotInData(postgres.Check(ctx, p.Postgres, seen), p.Postgres.Slot, cfg.DataDir) {
 			findings = append(findings, finding{f, p.Name})
 		}
 		found, err := router.Topics(seen.tables)
@@ -41,23 +41,31 @@ func inspect(ctx context.Context, cfg *config.Config) ([]finding, error) {
 	return findings, nil
 }
 
-// slotOfOthers corrects what was found of a slot that is there although no node
-// has ever run on this data_dir: the database cannot tell that we have not made
-// it, and a node would stop.
-func slotOfOthers(found []kafkasync.Finding, slot, dataDir string) []kafkasync.Finding {
-	exists := slices.ContainsFunc(found, func(f kafkasync.Finding) bool { return f.ID == "P16" }) // its health
-	if !exists || len(folders(dataDir)) > 0 {
+// slotInData corrects what was found of the slot by what only data_dir tells. A
+// slot that is there although no node has ever run on it is not ours, and a node
+// would stop; so it would, with a checkpoint, where the slot is missing.
+func slotInData(found []kafkasync.Finding, slot, dataDir string) []kafkasync.Finding {
+	at := slices.IndexFunc(found, func(f kafkasync.Finding) bool { return f.ID == "P15" && f.Severity == kafkasync.SeverityOK })
+	if at < 0 {
 		return found
 	}
-	for i, f := range found {
-		if f.ID == "P15" && f.Severity == kafkasync.SeverityOK {
-			found[i] = kafkasync.Finding{
-				ID: "P15", Severity: kafkasync.SeverityError,
-				What: fmt.Sprintf("slot %s is there, but nothing in data_dir %s says that we have made it", slot, dataDir),
-				Why:  "a node does not start on it: what it has passed for somebody else, or for an earlier data_dir, would be missing",
-				Fix: fmt.Sprintf("set data_dir to that of the node that made it, or source.postgres.slot to another name; "+
-					"or, if nobody needs it: SELECT pg_drop_replication_slot('%s');", slot),
-			}
+	exists := slices.ContainsFunc(found, func(f kafkasync.Finding) bool { return f.ID == "P16" }) // its health
+	switch used := len(folders(dataDir)) > 0; {
+	case exists && !used:
+		found[at] = kafkasync.Finding{
+			ID: "P15", Severity: kafkasync.SeverityError,
+			What: fmt.Sprintf("slot %s is there, but nothing in data_dir %s says that we have made it", slot, dataDir),
+			Why:  "a node does not start on it: what it has passed for somebody else, or for an earlier data_dir, would be missing",
+			Fix: fmt.Sprintf("set data_dir to that of the node that made it, or source.postgres.slot to another name; "+
+				"or, if nobody needs it: SELECT pg_drop_replication_slot('%s');", slot),
+		}
+	case !exists && used:
+		found[at] = kafkasync.Finding{
+			ID: "P15", Severity: kafkasync.SeverityWarning,
+			What: fmt.Sprintf("slot %s does not exist, and data_dir %s has been used", slot, dataDir),
+			Why:  "if this pipeline has a checkpoint there, run stops: what changed since the slot went cannot be read; if it has none, run creates the slot",
+			Fix: "correct source.postgres.url or slot, if they have changed; or, to begin anew at the present, remove data_dir, " +
+				"start kafkasync, and refresh what your consumers store from the tables once",
 		}
 	}
 	return found

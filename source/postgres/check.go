@@ -118,9 +118,14 @@ func (c *checkup) report(id string, severity kafkasync.Severity, why, fix, what 
 
 // okf says that a check passed, unless it has reported a problem.
 func (c *checkup) okf(id, what string, args ...any) {
-	if !slices.ContainsFunc(c.problems, func(f kafkasync.Finding) bool { return f.ID == id }) {
+	if !c.reported(id) {
 		c.fine = append(c.fine, kafkasync.Finding{ID: id, Severity: kafkasync.SeverityOK, What: fmt.Sprintf(what, args...)})
 	}
+}
+
+// reported reports whether one of these checks has found a problem.
+func (c *checkup) reported(ids ...string) bool {
+	return slices.ContainsFunc(c.problems, func(f kafkasync.Finding) bool { return slices.Contains(ids, f.ID) })
 }
 
 // failed reports that nobody could look.

@@ -2,14 +2,11 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
-
-	"github.com/kafkasync/kafkasync"
 )
 
 // checkRules compares the rules with the tables that exist.
@@ -29,14 +26,23 @@ func (c *checkup) checkRules(ctx context.Context, conn *pgx.Conn) {
 			}
 		}
 	}
-	if len(c.captured) == 0 {
+	if len(c.captured) > 0 {
+		c.okf("T01", "%s captured", counted(len(c.captured), "table"))
+	} else if !c.reported("T01", "P14") { // which would have the same cause
 		c.errorf("T01", "the pipeline waits for one", "correct tables[].match in the file, or create the tables",
 			"no rule matches a table of database %s", c.server.Database)
 	}
-	c.okf("T01", "%d table(s) captured", len(c.captured))
 	if len(left) > 0 {
 		c.okf("T02", "not captured: %s", names(left))
 	}
+}
+
+// counted is "1 table" or "3 tables".
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // unmatched says why a table that a rule names in full cannot be captured.
@@ -114,13 +120,13 @@ func (c *checkup) checkTables() {
 	for i := range c.captured {
 		t := &c.captured[i]
 		c.checkStorage(t)
-		c.checkIdentity(t)
+		c.checkIdentity(t, c.keyless(t))
 		c.checkColumns(t)
 	}
 	for i := range c.tables {
 		// A publication may hold more than the rules ask for.
 		if t := &c.tables[i]; c.pub != nil && c.pub.covers(t) && !c.sel.Captures(t.Name) {
-			c.checkIdentity(t)
+			c.checkIdentity(t, false)
 		}
 	}
 	c.okf("T03", "the tables have the columns that the rules ask for, of types that can be read")
@@ -146,16 +152,25 @@ func (c *checkup) checkStorage(t *table) {
 	}
 }
 
-func (c *checkup) checkIdentity(t *table) {
+// checkIdentity looks whether the application can go on changing rows. That a
+// table without a key cannot be published, checkColumns says, with the key that mends both.
+func (c *checkup) checkIdentity(t *table, keyless bool) {
 	why := "once it is published, UPDATE and DELETE fail for the application"
-	if c.pub != nil && c.pub.covers(t) {
-		why = "it is in publication " + c.pub.Name + ": UPDATE and DELETE fail for the application"
+	if c.covers(t) {
+		why = c.broken()
 	}
 	for _, h := range t.heaps() {
-		if problem := h.identityProblem(); problem != "" {
+		problem := h.identityProblem()
+		if problem != "" && (!keyless || h.Identity != 'd') {
 			c.errorf("P11", why, h.identityFix(nil), "%s has no usable replica identity: %s", h.Name, problem)
 		}
 	}
+}
+
+func (c *checkup) covers(t *table) bool { return c.pub != nil && c.pub.covers(t) }
+
+func (c *checkup) broken() string {
+	return "it is in publication " + c.pub.Name + ": UPDATE and DELETE fail for the application"
 }
 
 // identityFix is the statement that puts the columns into the replica identity
@@ -184,7 +199,7 @@ func (c *checkup) checkColumns(t *table) {
 	all, primary := attributeNames(t.Columns), t.primaryKey()
 	wanted, err := c.sel.Columns(t.Name, all, primary)
 	if err != nil {
-		c.ruleProblem(t, all, err)
+		c.columnProblem(t, all, err)
 		return
 	}
 	key := c.sel.Key(t.Name, primary)
@@ -196,7 +211,7 @@ func (c *checkup) checkColumns(t *table) {
 			c.generatedProblem(t, a)
 		}
 		if decoderOf(a.TypeOID) == nil {
-			c.failed("T03", typeFault(t.Name, a.Name, a.TypeName))
+			c.ruleProblem(t, typeFault(t.Name, a.Name, a.TypeName), "")
 		}
 		if slices.Contains(key, a.Name) && !a.NotNull {
 			c.errorf("P12", "a row without a key cannot be published",
@@ -225,43 +240,6 @@ func (c *checkup) checkKey(t *table, key []string) {
 				"the replica identity of %s lacks key column %s", h.Name, strings.Join(missing, ", "))
 		}
 	}
-}
-
-// ruleProblem says why the rule and the table do not fit. Only a missing key
-// can be mended on the side of the table.
-func (c *checkup) ruleProblem(t *table, all []string, err error) {
-	what, fix := err.Error(), fmt.Sprintf("correct the rule for %s; its columns are %s", t.Name, strings.Join(all, ", "))
-	var fault *kafkasync.Fault
-	if errors.As(err, &fault) {
-		what, fix = fault.What, fault.Fix
-	}
-	if len(t.primaryKey()) == 0 && len(all) > 0 {
-		if _, withKey := c.sel.Columns(t.Name, all, all[:1]); withKey == nil {
-			fix = keyFix(t, all)
-		}
-	}
-	c.errorf("T03", "the pipeline does not start until this is fixed", fix, "%s", what)
-}
-
-// keyFix is the statement that gives a table a primary key: of columns that are
-// a key already, else of a new one.
-func keyFix(t *table, all []string) string {
-	for _, x := range t.Indexes {
-		if x.Usable && x.NotNull {
-			quoted := make([]string, len(x.Columns))
-			for i, name := range x.Columns {
-				quoted[i] = quoteName(name)
-			}
-			return fmt.Sprintf("ALTER TABLE %s ADD PRIMARY KEY (%s); -- or write key: [%s] and payload: [%[3]s] into its rule",
-				t.quoted(), strings.Join(quoted, ", "), strings.Join(x.Columns, ", "))
-		}
-	}
-	name := "id"
-	for slices.Contains(all, name) {
-		name = "row_" + name
-	}
-	return fmt.Sprintf("ALTER TABLE %s ADD COLUMN %s bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY; "+
-		"-- rewrites the table; or name key and payload columns, or skip: true, in its rule", t.quoted(), quoteName(name))
 }
 
 func (c *checkup) generatedProblem(t *table, a attribute) {
