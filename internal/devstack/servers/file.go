@@ -20,6 +20,9 @@ const mark = "# Written by `make servers`, which writes it anew each time; delet
 const configText = mark + `name: kafkasync
 data_dir: {{.Data}}
 
+http:
+  listen: {{.Listen}}
+
 kafka:
   brokers: [{{.Brokers}}]
 
@@ -47,10 +50,11 @@ func mayWrite(file string) error {
 	}
 }
 
-func writeConfig(file string, pg *devstack.Postgres, kafka *devstack.Kafka) error {
+func writeConfig(file, listen string, pg *devstack.Postgres, kafka *devstack.Kafka) error {
 	var text bytes.Buffer
 	err := template.Must(template.New("config").Parse(configText)).Execute(&text, map[string]string{
 		"Data":    filepath.Join(kafka.Dir(), "kafkasync"),
+		"Listen":  listen,
 		"Brokers": kafka.Brokers(),
 		"URL":     pg.URL("shop"),
 	})

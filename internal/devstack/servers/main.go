@@ -61,10 +61,14 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, kafka.Close()) }()
-	if err := writeConfig(file, pg, kafka); err != nil {
+	listen, err := freeHTTP(ctx)
+	if err != nil {
 		return err
 	}
-	say.welcome(file, pg, kafka)
+	if err := writeConfig(file, listen, pg, kafka); err != nil {
+		return err
+	}
+	say.welcome(file, listen, pg, kafka)
 	if say.err == nil {
 		<-ctx.Done()
 	}

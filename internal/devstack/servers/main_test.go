@@ -25,6 +25,10 @@ func TestTheServersRunUntilTheyAreInterrupted(t *testing.T) {
 	if err := os.WriteFile(file, []byte(mark+"name: old\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	// The default address is taken, by us if by nobody else.
+	if taken, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:7480"); err == nil {
+		defer taken.Close()
+	}
 	ctx, interrupt := context.WithCancel(t.Context())
 	r, w := io.Pipe()
 	done := make(chan error, 1)
@@ -39,6 +43,14 @@ func TestTheServersRunUntilTheyAreInterrupted(t *testing.T) {
 	cfg, err := config.Load(file)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if listen := cfg.HTTP.Listen; listen == "127.0.0.1:7480" || !strings.Contains(welcome, "http://"+listen+"/") {
+		t.Errorf("got http.listen %s and %s, want a free address that is printed", listen, welcome)
+	}
+	if free, err := new(net.ListenConfig).Listen(t.Context(), "tcp", cfg.HTTP.Listen); err != nil {
+		t.Errorf("the address in the file is not free: %v", err)
+	} else {
+		free.Close()
 	}
 	brokers := cfg.Kafka.Brokers[0]
 	if !strings.Contains(welcome, "kcat -b "+brokers) {

@@ -20,7 +20,7 @@ func (p *printer) line(format string, args ...any) {
 }
 
 // welcome says what is there and what to try.
-func (p *printer) welcome(file string, pg *devstack.Postgres, kafka *devstack.Kafka) {
+func (p *printer) welcome(file, listen string, pg *devstack.Postgres, kafka *devstack.Kafka) {
 	option := ""
 	if file != "kafkasync.yaml" {
 		option = " -c " + file
@@ -35,6 +35,7 @@ func (p *printer) welcome(file string, pg *devstack.Postgres, kafka *devstack.Ka
 	p.line("  make build")
 	p.line("  bin/kafkasync check%s", option)
 	p.line("  bin/kafkasync run%s", option)
+	p.line("  http://%s/ is a page of how far it is", listen)
 	p.line("")
 	p.line("In a second terminal, change rows:")
 	p.line("  %s -c 'UPDATE products SET featured = true WHERE on_stock'", psql)
