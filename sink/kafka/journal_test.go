@@ -9,7 +9,9 @@ import (
 
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 
+	"github.com/kafkasync/kafkasync/internal/devstack/devtest"
 	"github.com/kafkasync/kafkasync/sink/kafka"
+	"github.com/kafkasync/kafkasync/sink/sinktest"
 )
 
 func TestWhatLibrdkafkaSaysIsLoggedByHowMuchItMatters(t *testing.T) {
@@ -52,5 +54,22 @@ func TestWhatLibrdkafkaSaysIsLoggedByHowMuchItMatters(t *testing.T) {
 				t.Errorf("got %d lines, want %d", len(lines), len(test.lines))
 			}
 		})
+	}
+}
+
+func TestAHealthyStartIsQuiet(t *testing.T) {
+	var out bytes.Buffer
+	s, err := kafka.Open(t.Context(), settings(t), kafka.Options{Logger: slog.New(slog.NewTextHandler(&out, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Publish(t.Context(), sinktest.Messages(devtest.Topic(t), 1, 10)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil { // from then on nobody writes to out
+		t.Fatal(err)
+	}
+	if out.Len() > 0 {
+		t.Errorf("got %s, want nothing", out.String())
 	}
 }
