@@ -125,7 +125,8 @@ func (k *Kafka) format(ctx context.Context) error {
 	var id [16]byte
 	_, _ = rand.Read(id[:]) // never fails
 	line := k.java("-XX:TieredStopAtLevel=1", "kafka.tools.StorageTool", "format",
-		"-t", base64.RawURLEncoding.EncodeToString(id[:]), "-c", k.file("server.properties"))
+		// In one word: one of 64 ids begins with "-", and would be taken for an option.
+		"--cluster-id="+base64.RawURLEncoding.EncodeToString(id[:]), "-c", k.file("server.properties"))
 	if err := run(ctx, k.dir, line...); err != nil {
 		return fmt.Errorf("preparing Kafka's folder: %w", err)
 	}
