@@ -41,8 +41,9 @@ func (j *journal) add(line ck.LogEvent) {
 // passing reports whether a line about the producer's id may still be about
 // nothing. At a healthy start librdkafka asks for the id over the connection to a
 // bootstrap address, drops that connection once it knows the broker by its number,
-// warns "Broker handle destroyed without termination: retrying", and has the id at
-// its next try. It tries twice a second, so what is wrong keeps on warning.
+// and warns "Broker handle destroyed without termination: retrying"; or the broker
+// has just started as well, and it warns "Coordinator load in progress". It tries
+// twice a second, so what is wrong keeps on warning.
 func (j *journal) passing(at time.Time) bool {
 	if at.Sub(j.pidLatest) > pidPatience {
 		j.pidFirst = at
