@@ -100,7 +100,7 @@ func (w *wire) fill() error {
 		small := make([]byte, wireSize)
 		w.to = copy(small, w.buf[w.from:w.to])
 		w.from, w.buf = 0, small
-	default:
+	case w.from > 0:
 		w.to = copy(w.buf, w.buf[w.from:w.to])
 		w.from = 0
 	}
