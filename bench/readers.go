@@ -104,7 +104,7 @@ func (b *bench) readAndPublish(ctx context.Context, w workload, end lsn) (sample
 	}
 	s, err := b.watch(ctx, run, end)
 	if err := errors.Join(err, run.stop()); err != nil {
-		return s, err
+		return s, fmt.Errorf("%w; its log ends with:\n%s", err, run.lastWords())
 	}
 	after, err := b.published(ctx)
 	if err != nil {
@@ -153,7 +153,7 @@ func (b *bench) watch(ctx context.Context, run *running, end lsn) (s sample, err
 type usage struct{ all, librdkafka, walsender, machine time.Duration }
 
 func (s *sample) spent(before, after usage) {
-	s.cpu, s.librdkafka, s.walsender = after.all-before.all, after.librdkafka-before.librdkafka, after.walsender-before.walsender
+	s.cpu, s.librdkafka, s.walsender = after.all-before.all, after.librdkafka-before.librdkafka, max(0, after.walsender-before.walsender)
 	s.others = after.machine - before.machine - s.cpu - s.walsender
 }
 
@@ -166,9 +166,7 @@ func usageOf(pid, server int) (u usage, err error) {
 		return u, err
 	}
 	if server != 0 {
-		if u.walsender, err = cpuTime(server); err != nil {
-			return u, err
-		}
+		u.walsender = walsenderTime(server)
 	}
 	u.machine, err = machineTime()
 	return u, err
