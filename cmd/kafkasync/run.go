@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
@@ -58,6 +59,10 @@ func runNode(ctx context.Context, log *slog.Logger, file, id string) error {
 	n, err := node.New(cfg, log)
 	if err != nil {
 		return err
+	}
+	if os.Getenv("GOGC") == "" {
+		// What lives is small and does not grow: collecting twice as often costs little and keeps 8 MB less.
+		debug.SetGCPercent(50)
 	}
 	log.InfoContext(ctx, "starting", "version", readBuild().Version, "node", cfg.NodeID, "config", file)
 	return n.Run(ctx)
