@@ -14,8 +14,8 @@ const killAt = 0.25
 // errMissing ends the scenes early; the summary says what is missing.
 var errMissing = errors.New("messages are missing")
 
-// firstRow inserts one row: its message creates the topic, which the consumer
-// can read only then.
+// firstRow inserts one row, and starts the consumer once its message is there: so
+// nothing that comes later is measured while the consumer still joins its group.
 func (d *demo) firstRow(ctx context.Context, consume func()) error {
 	d.say.title("One row")
 	c, err := d.do(ctx, "INSERT INTO products (name) VALUES ('the first change')")
@@ -34,7 +34,7 @@ func (d *demo) firstRow(ctx context.Context, consume func()) error {
 		return err
 	}
 	d.messages(c, false)
-	d.say.faint("  the topic was created for it; from here on the consumer waits, and measures")
+	d.say.faint("  the consumer begins with it; from here on it waits for messages, and measures")
 	return d.say.err
 }
 

@@ -41,7 +41,7 @@ func (p *printer) welcome(file, listen string, pg *devstack.Postgres, kafka *dev
 	p.line("  %s -c 'UPDATE products SET featured = true WHERE on_stock'", psql)
 	p.line("  %s", psql)
 	p.line("")
-	p.line("And look at the messages (the first one creates the topic), in either way:")
+	p.line("And look at the messages, in either way:")
 	p.line("  bin/kafkasync consume products --from-beginning%s", option)
 	p.line("  kcat -b %s -C -t products -f '%%k %%s %%h\\n'", kafka.Brokers())
 	p.line("")
