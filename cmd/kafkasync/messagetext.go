@@ -39,7 +39,7 @@ func writeMessage(w io.Writer, m kafkasync.Message) error {
 	}
 	fmt.Fprintf(&line, "  %d@%d", m.Partition, m.Offset)
 	if m.Delay != 0 {
-		fmt.Fprintf(&line, "  again in %s", m.Delay)
+		fmt.Fprintf(&line, "  delay %s", m.Delay)
 	}
 	if m.Delayed != 0 {
 		fmt.Fprintf(&line, "  delayed by %s", m.Delayed)
