@@ -160,7 +160,7 @@ func TestALaterTableThatCannotBeAddedHoldsUpNoOther(t *testing.T) {
 	}
 }
 
-// rules is a selector that knows which tables a rule decides about.
+// decided is a selector that knows which tables a rule decides about.
 type decided struct{ columns }
 
 func (d decided) Unmatched([]string) []string { return nil }
