@@ -17,6 +17,9 @@ const (
 	kindCommit
 	kindRaise
 	kindDeclare
+	kindCover
+	kindSkip
+	kindDrop
 )
 
 const commandVersion = 1
@@ -56,11 +59,38 @@ type declare struct {
 	epoch    uint64
 }
 
+// cover replaces what a pipeline covers, and adds gaps.
+type cover struct {
+	pipeline string
+	epoch    uint64
+	covered  []source.Coverage
+	gaps     []source.Gap
+}
+
+// skip gives up the changes between a pipeline's position and another one: each
+// covered table gets a gap. An empty position is for a server that must be prepared
+// again; the gaps then end at the first position that is committed.
+type skip struct {
+	pipeline string
+	epoch    uint64
+	position source.Position
+	cause    string
+}
+
+// drop forgets a pipeline, but for what keeps epochs and sequence numbers growing.
+type drop struct {
+	pipeline string
+	epoch    uint64
+}
+
 func (identify) kind() kind { return kindIdentify }
 func (grant) kind() kind    { return kindGrant }
 func (commit) kind() kind   { return kindCommit }
 func (raise) kind() kind    { return kindRaise }
 func (declare) kind() kind  { return kindDeclare }
+func (cover) kind() kind    { return kindCover }
+func (skip) kind() kind     { return kindSkip }
+func (drop) kind() kind     { return kindDrop }
 
 func (c identify) put(b []byte) []byte { return putString(b, c.clusterID) }
 
@@ -77,6 +107,16 @@ func (c raise) put(b []byte) []byte {
 }
 
 func (c declare) put(b []byte) []byte { return putUint(putString(b, c.pipeline), c.epoch) }
+
+func (c cover) put(b []byte) []byte {
+	return putGaps(putCovered(putUint(putString(b, c.pipeline), c.epoch), c.covered), c.gaps)
+}
+
+func (c skip) put(b []byte) []byte {
+	return putString(putString(putUint(putString(b, c.pipeline), c.epoch), string(c.position)), c.cause)
+}
+
+func (c drop) put(b []byte) []byte { return putUint(putString(b, c.pipeline), c.epoch) }
 
 func encode(c command) []byte {
 	return c.put([]byte{byte(c.kind()), commandVersion})
@@ -101,6 +141,12 @@ func decode(data []byte) (command, error) {
 		c = raise{pipeline: r.string(), epoch: r.uint(), ceiling: r.int()}
 	case kindDeclare:
 		c = declare{pipeline: r.string(), epoch: r.uint()}
+	case kindCover:
+		c = cover{pipeline: r.string(), epoch: r.uint(), covered: r.covered(), gaps: r.gaps()}
+	case kindSkip:
+		c = skip{pipeline: r.string(), epoch: r.uint(), position: source.Position(r.string()), cause: r.string()}
+	case kindDrop:
+		c = drop{pipeline: r.string(), epoch: r.uint()}
 	default:
 		return nil, fmt.Errorf("command %d of version %d: unknown", k, version)
 	}

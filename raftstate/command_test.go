@@ -3,6 +3,7 @@ package raftstate
 import (
 	"bytes"
 	"encoding/hex"
+	"reflect"
 	"testing"
 
 	"github.com/hashicorp/raft"
@@ -32,7 +33,7 @@ func TestCommandBytesNeverChange(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, err := decode(data)
-		if err != nil || got != tt.command {
+		if err != nil || !reflect.DeepEqual(got, tt.command) {
 			t.Errorf("%s: got %#v, %v, want %#v", tt.want, got, err, tt.command)
 		}
 	}
@@ -96,7 +97,7 @@ func FuzzEncodeCommand(f *testing.F) {
 			declare{pipeline: name, epoch: epoch},
 		} {
 			got, err := decode(encode(c))
-			if err != nil || got != c {
+			if err != nil || !reflect.DeepEqual(got, c) {
 				t.Errorf("got %#v, %v, want %#v", got, err, c)
 			}
 		}

@@ -22,6 +22,7 @@ type Lease struct {
 	declared bool
 
 	mu       sync.Mutex
+	covered  []source.Coverage
 	position source.Position
 	n, known uint64 // numbers of the last commit begun, and of the last known to be stored
 	ceiling  int64
@@ -34,6 +35,7 @@ func newLease(n *Node, pipeline string, r record) *Lease {
 		epoch:    r.epoch,
 		floor:    r.ceiling,
 		declared: r.declared,
+		covered:  r.covered,
 		position: r.position,
 		n:        r.n,
 		known:    r.n,

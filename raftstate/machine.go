@@ -85,6 +85,13 @@ func (m *machine) clusterID() string {
 	return m.state.clusterID
 }
 
+// epoch is that of the pipeline's newest lease, as far as this node has applied.
+func (m *machine) epoch(pipeline string) uint64 {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.state.pipelines[pipeline].epoch
+}
+
 func (m *machine) failure() error {
 	m.mu.RLock()
 	defer m.mu.RUnlock()

@@ -10,8 +10,9 @@ import (
 	"github.com/kafkasync/kafkasync/source"
 )
 
-// snapshotVersion is the first byte of a snapshot. As with commands, a version's bytes never change.
-const snapshotVersion = 1
+// snapshotVersion is the first byte of a snapshot. As with commands, a version's
+// bytes never change. Version 1 knew no coverage and no gaps.
+const snapshotVersion = 2
 
 // encodeSnapshot returns the same bytes for the same state.
 func encodeSnapshot(s state) []byte {
@@ -26,13 +27,16 @@ func encodeSnapshot(s state) []byte {
 		b = putString(b, string(r.position))
 		b = putInt(b, r.ceiling)
 		b = putBool(b, r.declared)
+		b = putGaps(putCovered(b, r.covered), r.gaps)
+		b = putLoss(b, r.lost)
 	}
 	return b
 }
 
 func decodeSnapshot(data []byte) (state, error) {
 	r := &reader{rest: data}
-	if version := r.byte(); version != snapshotVersion {
+	version := r.byte()
+	if version < 1 || version > snapshotVersion {
 		return state{}, fmt.Errorf("snapshot of version %d: unknown", version)
 	}
 	s := newState()
@@ -44,7 +48,7 @@ func decodeSnapshot(data []byte) (state, error) {
 			r.failed = true
 		}
 		last = name
-		s.pipelines[name] = record{
+		rec := record{
 			epoch:    r.uint(),
 			holder:   r.string(),
 			n:        r.uint(),
@@ -52,9 +56,13 @@ func decodeSnapshot(data []byte) (state, error) {
 			ceiling:  r.int(),
 			declared: r.bool(),
 		}
+		if version > 1 {
+			rec.covered, rec.gaps, rec.lost = r.covered(), r.gaps(), r.loss()
+		}
+		s.pipelines[name] = rec
 	}
 	if err := r.end(); err != nil {
-		return state{}, fmt.Errorf("snapshot of version %d: %w", snapshotVersion, err)
+		return state{}, fmt.Errorf("snapshot of version %d: %w", version, err)
 	}
 	return s, nil
 }

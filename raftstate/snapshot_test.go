@@ -9,28 +9,58 @@ import (
 	"testing"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/kafkasync/kafkasync/source"
 )
 
 // As with commands: a difference here means that a folder on disk cannot be read any more.
 func TestSnapshotBytesNeverChange(t *testing.T) {
 	s := state{clusterID: "c1", pipelines: map[string]record{
-		"shop": {epoch: 3, holder: "a", n: 7, position: "0/16", ceiling: 1_700_000_000_000_000, declared: true},
-		"crm":  {epoch: 1, holder: "bc", ceiling: 5},
+		"shop": {
+			epoch: 3, holder: "a", n: 7, position: "0/16", ceiling: 1_700_000_000_000_000, declared: true,
+			covered: []source.Coverage{{Table: "t", ID: "9", Since: "0/1", Until: "0/2"}},
+			gaps:    []source.Gap{{Table: "t", From: "0/2", To: "0/3", Cause: "x"}},
+			lost:    &loss{from: "0/4", cause: "y"},
+		},
+		"crm": {epoch: 1, holder: "bc", ceiling: 5},
 	}}
-	want := "01" + "000000026331" + "0000000000000002" +
+	want := "02" + "000000026331" + "0000000000000002" +
 		"0000000363726d" + "0000000000000001" + "000000026263" + "0000000000000000" + "00000000" + "0000000000000005" + "00" +
-		"0000000473686f70" + "0000000000000003" + "0000000161" + "0000000000000007" + "00000004302f3136" + "00060a24181e4000" + "01"
+		"0000000000000000" + "0000000000000000" + "00" +
+		"0000000473686f70" + "0000000000000003" + "0000000161" + "0000000000000007" + "00000004302f3136" + "00060a24181e4000" + "01" +
+		"0000000000000001" + "0000000174" + "0000000139" + "00000003302f31" + "00000003302f32" +
+		"0000000000000001" + "0000000174" + "00000003302f32" + "00000003302f33" + "0000000178" +
+		"01" + "00000003302f34" + "0000000179"
 	if got := hex.EncodeToString(encodeSnapshot(s)); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-	data, err := hex.DecodeString(want)
+	if got := restored(t, want); !reflect.DeepEqual(got, s) {
+		t.Errorf("got %+v, want %+v", got, s)
+	}
+}
+
+func TestSnapshotsOfVersionOneAreRead(t *testing.T) {
+	old := "01" + "000000026331" + "0000000000000001" +
+		"0000000473686f70" + "0000000000000003" + "0000000161" + "0000000000000007" + "00000004302f3136" + "00060a24181e4000" + "01"
+	want := state{clusterID: "c1", pipelines: map[string]record{
+		"shop": {epoch: 3, holder: "a", n: 7, position: "0/16", ceiling: 1_700_000_000_000_000, declared: true},
+	}}
+	if got := restored(t, old); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+func restored(t *testing.T, text string) state {
+	t.Helper()
+	data, err := hex.DecodeString(text)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := decodeSnapshot(data)
-	if err != nil || !reflect.DeepEqual(got, s) {
-		t.Errorf("got %+v, %v, want %+v", got, err, s)
+	s, err := decodeSnapshot(data)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return s
 }
 
 func TestRestoreEqualsReplay(t *testing.T) {
@@ -63,7 +93,7 @@ func TestADamagedSnapshotLeavesTheStateAlone(t *testing.T) {
 	want := encodeSnapshot(m.state)
 	for name, data := range map[string][]byte{
 		"empty":           {},
-		"a newer version": {2},
+		"a newer version": {snapshotVersion + 1},
 		"cut short":       want[:len(want)-1],
 		"too long":        append(bytes.Clone(want), 0),
 		"a huge count":    {1, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff},

@@ -27,6 +27,15 @@ type record struct {
 	position source.Position
 	ceiling  int64
 	declared bool
+	covered  []source.Coverage
+	gaps     []source.Gap
+	lost     *loss
+}
+
+// loss is a gap that has begun and whose end is the next position.
+type loss struct {
+	from  source.Position
+	cause string
 }
 
 func newState() state { return state{pipelines: map[string]record{}} }
@@ -53,6 +62,12 @@ func (s *state) apply(c command) (record, error) {
 		r.declared = true
 		s.pipelines[c.pipeline] = r
 		return r, nil
+	case cover:
+		return s.cover(c)
+	case skip:
+		return s.skip(c)
+	case drop:
+		return s.drop(c)
 	default:
 		return record{}, fmt.Errorf("command %d: %w", c.kind(), errRefused)
 	}
@@ -85,6 +100,7 @@ func (s *state) commit(c commit) (record, error) {
 		return r, fmt.Errorf("commit of no position: %w", errRefused)
 	}
 	r.n, r.position = c.n, c.position
+	r.closeLoss()
 	s.pipelines[c.pipeline] = r
 	return r, nil
 }
@@ -98,6 +114,54 @@ func (s *state) raise(c raise) (record, error) {
 		return r, fmt.Errorf("ceiling %d above 2^53: %w", c.ceiling, errRefused)
 	}
 	r.ceiling = max(r.ceiling, c.ceiling)
+	s.pipelines[c.pipeline] = r
+	return r, nil
+}
+
+func (s *state) cover(c cover) (record, error) {
+	r, err := s.held(c.pipeline, c.epoch)
+	if err != nil {
+		return r, err
+	}
+	r.covered = c.covered
+	for _, g := range c.gaps {
+		r.gaps = addGap(r.gaps, g)
+	}
+	s.pipelines[c.pipeline] = r
+	return r, nil
+}
+
+func (s *state) skip(c skip) (record, error) {
+	r, err := s.held(c.pipeline, c.epoch)
+	if err != nil {
+		return r, err
+	}
+	if r.lost == nil { // else it began earlier, and still lasts
+		r.lost = &loss{from: r.position, cause: c.cause}
+	}
+	r.declared, r.position = true, c.position
+	if c.position != "" {
+		r.closeLoss()
+	}
+	s.pipelines[c.pipeline] = r
+	return r, nil
+}
+
+// closeLoss makes gaps of what was given up, now that its end is known.
+func (r *record) closeLoss() {
+	if r.lost == nil {
+		return
+	}
+	r.addGaps(r.lost.from, r.position, r.lost.cause)
+	r.lost = nil
+}
+
+func (s *state) drop(c drop) (record, error) {
+	r, err := s.held(c.pipeline, c.epoch)
+	if err != nil {
+		return r, err
+	}
+	r = record{epoch: r.epoch, holder: r.holder, n: r.n, ceiling: r.ceiling}
 	s.pipelines[c.pipeline] = r
 	return r, nil
 }

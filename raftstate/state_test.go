@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"testing"
 
 	"github.com/hashicorp/raft"
@@ -162,7 +163,7 @@ func TestTheMachineDoesWhatTheModelDoes(t *testing.T) {
 			}
 		}
 		for _, name := range []string{"shop", "crm"} {
-			if got, want := machine.state.pipelines[name], model.record(name); got != want {
+			if got, want := machine.state.pipelines[name], model.record(name); !reflect.DeepEqual(got, want) {
 				t.Fatalf("seed %d, pipeline %s: got %+v, want %+v", seed, name, got, want)
 			}
 		}

@@ -37,6 +37,8 @@ type Pipeline struct {
 	Position source.Position
 	Ceiling  int64
 	Declared bool
+	Covered  []source.Coverage // not to be changed
+	Gaps     []source.Gap      // not to be changed
 }
 
 // Status returns a copy of what is known now. It waits for nothing.
@@ -111,6 +113,7 @@ func (m *machine) status() Status {
 		r := m.state.pipelines[name]
 		s.Pipelines = append(s.Pipelines, Pipeline{
 			Name: name, Holder: r.holder, Epoch: r.epoch, Position: r.position, Ceiling: r.ceiling, Declared: r.declared,
+			Covered: r.covered, Gaps: r.gaps,
 		})
 	}
 	return s

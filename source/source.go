@@ -80,21 +80,29 @@ type Source interface {
 	// not declared, finding there what Head would make is a Fault of class Stop:
 	// it is somebody else's. Head then declares the intent, and only after that makes
 	// anything; so what it finds under a declared one is ours, left by a run that was cut short.
-	Head(ctx context.Context, intent Intent) (Position, error)
+	// What it covers is registered before anything is made.
+	Head(ctx context.Context, memory Memory) (Position, error)
 	// Open follows the log from a position that Head or a Batch returned, and that is
 	// durable: the server may forget its log before it, so a run that was cut short
 	// between committing a position and confirming it leaves nothing behind. Only
 	// the source knows how (not on another timeline), so the caller does not
-	// confirm it. The end of ctx does not end the stream once it is open.
-	Open(ctx context.Context, from Position) (Stream, error)
+	// confirm it. The end of ctx does not end the stream once it is open. While it is
+	// open, the stream registers tables that come and go, and what is missing of them.
+	Open(ctx context.Context, from Position, memory Memory) (Stream, error)
 }
 
-// Intent is the cluster's memory that the server is about to be prepared.
-type Intent interface {
-	// Declared reports whether an earlier run declared it.
-	Declared() bool
-	// Declare returns once a quorum knows.
-	Declare(ctx context.Context) error
+// Repairable is a source that an operator can put right by hand. Its methods are
+// called under the pipeline's lease, while nothing else runs under it.
+type Repairable interface {
+	// Seek returns nil if the server can be read from `to` on, and reports whether
+	// that skips changes which reading from `from` would have published.
+	Seek(ctx context.Context, from, to Position) (skips bool, err error)
+	// Release makes the server let go of the log that it keeps for the pipeline. Releasing
+	// what is not there is no error; what somebody else made, or reads, is refused.
+	Release(ctx context.Context) error
+	// Dismantle is Release, and removes what else was made on the server. It returns
+	// the statements that the role may not run, for somebody who may.
+	Dismantle(ctx context.Context) (left []string, err error)
 }
 
 // Stream is one open log. Next and Close are for one goroutine; Confirm may run

@@ -20,10 +20,12 @@ type endless struct {
 	left  int
 }
 
-func (e *endless) Head(context.Context, source.Intent) (source.Position, error) { return "0", nil }
-func (e *endless) Open(context.Context, source.Position) (source.Stream, error) { return e, nil }
-func (e *endless) Confirm(context.Context, source.Position) error               { return nil }
-func (e *endless) Close() error                                                 { return nil }
+func (e *endless) Head(context.Context, source.Memory) (source.Position, error) { return "0", nil }
+func (e *endless) Open(context.Context, source.Position, source.Memory) (source.Stream, error) {
+	return e, nil
+}
+func (e *endless) Confirm(context.Context, source.Position) error { return nil }
+func (e *endless) Close() error                                   { return nil }
 
 func (e *endless) Next(ctx context.Context, b *source.Batch) error {
 	b.Reset()

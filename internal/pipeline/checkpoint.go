@@ -30,6 +30,6 @@ type Ceiling interface {
 // Lease is what a run needs of the cluster. raftstate.Lease is one.
 type Lease interface {
 	Checkpoint
-	source.Intent
+	source.Memory
 	Ceiling
 }

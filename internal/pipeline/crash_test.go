@@ -231,7 +231,7 @@ func TestCrashPoints(t *testing.T) {
 	}
 	points := []string{"Publish, half"}
 	for _, call := range []string{
-		"Opening the sink", "Declare", "Head", "Commit", "Open", "Next", "Raise", "Publish", "Confirm",
+		"Opening the sink", "Declare", "Cover", "Head", "Commit", "Open", "Next", "Raise", "Publish", "Confirm",
 	} {
 		points = append(points, call+", before", call+", after")
 	}

@@ -45,7 +45,7 @@ func newLedger(t *testing.T, txs []sourcetest.Tx) *ledger {
 	for _, tx := range txs {
 		db.Commit(tx)
 	}
-	stream, err := db.Open(t.Context(), head)
+	stream, err := db.Open(t.Context(), head, sourcetest.Resumed())
 	if err != nil {
 		t.Fatal(err)
 	}

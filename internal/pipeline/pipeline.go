@@ -117,7 +117,7 @@ func (p *Pipeline) run(ctx context.Context, lease Lease) error {
 	if err != nil {
 		return err
 	}
-	stream, err := p.cfg.Source.Open(ctx, from)
+	stream, err := p.cfg.Source.Open(ctx, from, lease)
 	if err != nil {
 		return fmt.Errorf("opening the source: %w", err)
 	}

@@ -42,6 +42,7 @@ type cluster struct {
 	epoch     uint64
 	position  source.Position
 	declared  bool
+	covered   []source.Coverage
 	ceiling   int64
 	commits   int
 	point     pointFunc
@@ -89,7 +90,7 @@ func (l *lease) apply(ctx context.Context, name string, change func()) error {
 func (l *lease) read() (c cluster) {
 	l.c.mu.Lock()
 	defer l.c.mu.Unlock()
-	return cluster{position: l.c.position, declared: l.c.declared, ceiling: l.c.ceiling, commits: l.c.commits}
+	return cluster{position: l.c.position, declared: l.c.declared, ceiling: l.c.ceiling, covered: l.c.covered, commits: l.c.commits}
 }
 
 func (l *lease) Position() source.Position { return l.read().position }
@@ -97,6 +98,16 @@ func (l *lease) Declared() bool            { return l.read().declared }
 func (l *lease) Ceiling() int64            { return l.read().ceiling }
 func (l *lease) Epoch() uint64             { return l.epoch }
 func (l *lease) Floor() int64              { return l.floor }
+func (l *lease) Cluster() string           { return "world" }
+func (l *lease) Covered() []source.Coverage {
+	return l.read().covered
+}
+
+func (l *lease) Cover(ctx context.Context, covered []source.Coverage, _ []source.Gap) error {
+	return l.apply(ctx, "Cover", func() { l.c.covered = covered })
+}
+
+func (l *lease) Verify(ctx context.Context) error { return l.apply(ctx, "Verify", func() {}) }
 
 func (l *lease) Commit(ctx context.Context, p source.Position) error {
 	l.c.onCommits(p)

@@ -172,7 +172,7 @@ func TestATableWhoseRuleIsGoneIsNotPassedOver(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = db.open(t, decided{columns{"public.u": nil}}).Open(t.Context(), head)
+	_, err = db.open(t, decided{columns{"public.u": nil}}).Open(t.Context(), head, sourcetest.Resumed())
 	if kafkasync.ClassOf(err) != kafkasync.Wait || !strings.Contains(err.Error(), "public.t") || strings.Contains(err.Error(), "public.skipped") {
 		t.Errorf("got %v, want to wait for the rule of public.t, and not for the one that is skipped", err)
 	}
@@ -186,7 +186,7 @@ func TestAPublicationThatWasDroppedStops(t *testing.T) {
 		t.Fatal(err)
 	}
 	db.run(t, "DROP PUBLICATION "+pgx.Identifier{db.conn.Config().Database}.Sanitize())
-	if _, err = s.Open(t.Context(), head); kafkasync.ClassOf(err) != kafkasync.Stop {
+	if _, err = s.Open(t.Context(), head, sourcetest.Resumed()); kafkasync.ClassOf(err) != kafkasync.Stop {
 		t.Errorf("got %v, want a stop", err)
 	}
 }

@@ -18,7 +18,7 @@ import (
 // up as of the change that it decodes, so one that is younger than the slot
 // would not be found. It waits for transactions that were open before the slot;
 // check P27 shows them.
-func (s *Source) Head(ctx context.Context, intent source.Intent) (source.Position, error) {
+func (s *Source) Head(ctx context.Context, intent source.Memory) (source.Position, error) {
 	conn, err := s.primary(ctx)
 	if err != nil {
 		return "", err

@@ -15,7 +15,7 @@ import (
 // Open starts the log behind a position, after it has made sure that the slot
 // still holds what follows it: a server that is asked for less or more than it has
 // starts somewhere else without a word.
-func (s *Source) Open(ctx context.Context, from source.Position) (source.Stream, error) {
+func (s *Source) Open(ctx context.Context, from source.Position, memory source.Memory) (source.Stream, error) {
 	at, err := parsePosition(from)
 	if err != nil {
 		return nil, fmt.Errorf("opening the log: %w", err)

@@ -57,7 +57,7 @@ func (db *database) begin(t *testing.T, selector source.Selector) *tape {
 
 func openTape(t *testing.T, s source.Source, from source.Position) *tape {
 	t.Helper()
-	stream, err := s.Open(t.Context(), from)
+	stream, err := s.Open(t.Context(), from, sourcetest.Resumed())
 	if err != nil {
 		t.Fatalf("Open: %v", err)
 	}
@@ -297,7 +297,7 @@ func TestWhatWouldLoseChangesStops(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			stream, err := s.Open(t.Context(), c.cause(t, db, head))
+			stream, err := s.Open(t.Context(), c.cause(t, db, head), sourcetest.Resumed())
 			if err == nil {
 				_ = stream.Close()
 			}

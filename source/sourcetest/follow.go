@@ -19,6 +19,8 @@ type world struct {
 	h    Harness
 	db   Database
 	head source.Position
+	// memory is of the run that prepared the server; each stream is of a later one.
+	memory *Notes
 }
 
 // prepared returns a new database and the position at which its reading starts.
@@ -29,18 +31,19 @@ func prepared(t *testing.T, h Harness) world {
 	return w
 }
 
-func (w world) prepare(t *testing.T, intent *Intent) source.Position {
+func (w *world) prepare(t *testing.T, memory *Notes) source.Position {
 	t.Helper()
+	w.memory = memory
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	head, err := w.db.Source(t).Head(ctx, intent)
+	head, err := w.db.Source(t).Head(ctx, memory)
 	if err != nil {
 		t.Fatalf("Head: %v", err)
 	}
 	if head == "" {
 		t.Fatal("Head: got no position")
 	}
-	if !intent.declared {
+	if !memory.WasDeclared() {
 		t.Fatal("Head: the server was prepared under an intent that nobody had declared")
 	}
 	return head
@@ -64,14 +67,15 @@ type follower struct {
 
 // follow opens a stream with a new source, as another process would. While the
 // server still holds the slot for a stream that was just closed, it tries again.
-func (w world) follow(t *testing.T, from source.Position) *follower {
+func (w *world) follow(t *testing.T, from source.Position) *follower {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()
+	w.memory = w.memory.Again()
 	for {
-		stream, err := w.db.Source(t).Open(ctx, from)
+		stream, err := w.db.Source(t).Open(ctx, from, w.memory)
 		if err == nil {
 			f := &follower{stream: stream, prefix: w.h.Prefix}
 			t.Cleanup(func() { _ = f.stream.Close() }) // mostly closed by the test, which looked at the error

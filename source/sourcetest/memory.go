@@ -159,17 +159,20 @@ func (m *Memory) Changes(p source.Position) (int, error) {
 }
 
 // Head is described at source.Source: it creates the slot, or adopts it.
-func (m *Memory) Head(ctx context.Context, intent source.Intent) (source.Position, error) {
+func (m *Memory) Head(ctx context.Context, memory source.Memory) (source.Position, error) {
 	if err := m.hook(BeforeHead); err != nil {
 		return "", err
 	}
-	if !intent.Declared() {
+	if !memory.Declared() {
 		if m.hasSlot() {
 			return "", &kafkasync.Fault{Class: kafkasync.Stop, What: "the slot exists already", Risk: "what it was read by"}
 		}
-		if err := intent.Declare(ctx); err != nil {
+		if err := memory.Declare(ctx); err != nil {
 			return "", err
 		}
+	}
+	if err := memory.Cover(ctx, []source.Coverage{{Table: Items, ID: "1"}, {Table: Lines, ID: "2"}}, nil); err != nil {
+		return "", err
 	}
 	at := m.slot()
 	if err := m.hook(AfterHead); err != nil {
@@ -195,7 +198,7 @@ func (m *Memory) slot() source.Position {
 }
 
 // Open is described at source.Source.
-func (m *Memory) Open(_ context.Context, from source.Position) (source.Stream, error) {
+func (m *Memory) Open(_ context.Context, from source.Position, _ source.Memory) (source.Stream, error) {
 	if err := m.hook(BeforeOpen); err != nil {
 		return nil, err
 	}

@@ -37,7 +37,7 @@ func TestMemoryRefusesALogThatWasConfirmed(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.Commit(sourcetest.Tx{{Kind: sourcetest.Insert, Row: sourcetest.Item(1, "one")}})
-	stream, err := m.Open(t.Context(), head)
+	stream, err := m.Open(t.Context(), head, sourcetest.Resumed())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func TestMemoryRefusesALogThatWasConfirmed(t *testing.T) {
 	if err := stream.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := m.Open(t.Context(), head); err == nil {
+	if _, err := m.Open(t.Context(), head, sourcetest.Resumed()); err == nil {
 		t.Errorf("Open(%q) behind the confirmed %q: got a stream, want an error", head, m.Confirmed())
 	}
 }

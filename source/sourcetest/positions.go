@@ -32,7 +32,7 @@ func headResumedAdopts(t *testing.T, h Harness) {
 	fresh := Fresh()
 	_, err := w.db.Source(t).Head(t.Context(), fresh)
 	wantClass(t, err, kafkasync.Stop)
-	if fresh.declared {
+	if fresh.WasDeclared() {
 		t.Fatal("Head: an intent was declared over what belongs to somebody else: the next run would adopt it")
 	}
 	adopted := w.prepare(t, Resumed())
@@ -136,7 +136,7 @@ func confirmBesideNext(t *testing.T, h Harness) {
 func foreignPosition(t *testing.T, h Harness) {
 	w := prepared(t, h)
 	for _, from := range []source.Position{"", "nonsense", w.head + "x"} {
-		if stream, err := w.db.Source(t).Open(t.Context(), from); err == nil {
+		if stream, err := w.db.Source(t).Open(t.Context(), from, w.memory.Again()); err == nil {
 			_ = stream.Close() // the test has failed already
 			t.Errorf("Open(%q): got a stream, want an error", from)
 		}

@@ -56,7 +56,7 @@ func nextEnds(t *testing.T, h Harness) {
 func outlivesOpen(t *testing.T, h Harness) {
 	w := prepared(t, h)
 	ctx, cancel := context.WithCancel(t.Context())
-	stream, err := w.db.Source(t).Open(ctx, w.head)
+	stream, err := w.db.Source(t).Open(ctx, w.head, w.memory.Again())
 	if err != nil {
 		cancel()
 		t.Fatalf("Open: %v", err)

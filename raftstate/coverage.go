@@ -1,0 +1,101 @@
+package raftstate
+
+import (
+	"slices"
+
+	"github.com/kafkasync/kafkasync/source"
+)
+
+// maxGaps bounds what is kept of one table. Above it the two oldest become one that
+// holds both: gaps are for a person, or a backfill, to close, and the state must stay small.
+const maxGaps = 16
+
+// addGap returns gaps with g. A gap from the table's beginning holds all earlier
+// ones of the table: it ends later.
+func addGap(gaps []source.Gap, g source.Gap) []source.Gap {
+	// The state's slices are shared with readers, so none is changed in place.
+	if g.From == "" {
+		gaps = slices.DeleteFunc(slices.Clone(gaps), func(o source.Gap) bool { return o.Table == g.Table })
+		return append(gaps, g)
+	}
+	gaps = append(slices.Clone(gaps), g)
+	first, second, count := -1, -1, 0
+	for i := range gaps {
+		if gaps[i].Table != g.Table {
+			continue
+		}
+		switch count++; count {
+		case 1:
+			first = i
+		case 2:
+			second = i
+		}
+	}
+	if count > maxGaps {
+		gaps[first].To = gaps[second].To
+		gaps = slices.Delete(gaps, second, second+1)
+	}
+	return gaps
+}
+
+// addGaps adds one gap for each table whose coverage was not interrupted; what an
+// interrupted one lacks is known when it begins again.
+func (r *record) addGaps(from, to source.Position, cause string) {
+	for _, c := range r.covered {
+		if c.Until == "" {
+			r.gaps = addGap(r.gaps, source.Gap{Table: c.Table, From: from, To: to, Cause: cause})
+		}
+	}
+}
+
+func putCovered(b []byte, covered []source.Coverage) []byte {
+	b = putUint(b, uint64(len(covered)))
+	for _, c := range covered {
+		b = putString(putString(b, c.Table), c.ID)
+		b = putString(putString(b, string(c.Since)), string(c.Until))
+	}
+	return b
+}
+
+func (r *reader) covered() []source.Coverage {
+	var covered []source.Coverage
+	for i, n := uint64(0), r.uint(); i < n && !r.failed; i++ {
+		covered = append(covered, source.Coverage{
+			Table: r.string(), ID: r.string(), Since: source.Position(r.string()), Until: source.Position(r.string()),
+		})
+	}
+	return covered
+}
+
+func putGaps(b []byte, gaps []source.Gap) []byte {
+	b = putUint(b, uint64(len(gaps)))
+	for _, g := range gaps {
+		b = putString(putString(b, g.Table), string(g.From))
+		b = putString(putString(b, string(g.To)), g.Cause)
+	}
+	return b
+}
+
+func (r *reader) gaps() []source.Gap {
+	var gaps []source.Gap
+	for i, n := uint64(0), r.uint(); i < n && !r.failed; i++ {
+		gaps = append(gaps, source.Gap{
+			Table: r.string(), From: source.Position(r.string()), To: source.Position(r.string()), Cause: r.string(),
+		})
+	}
+	return gaps
+}
+
+func putLoss(b []byte, l *loss) []byte {
+	if l == nil {
+		return putBool(b, false)
+	}
+	return putString(putString(putBool(b, true), string(l.from)), l.cause)
+}
+
+func (r *reader) loss() *loss {
+	if !r.bool() {
+		return nil
+	}
+	return &loss{from: source.Position(r.string()), cause: r.string()}
+}

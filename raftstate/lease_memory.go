@@ -1,0 +1,68 @@
+package raftstate
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/kafkasync/kafkasync/source"
+)
+
+// Cluster is the cluster's id.
+func (l *Lease) Cluster() string { return l.node.machine.clusterID() }
+
+// Covered lists what the pipeline covers. The list is the caller's.
+func (l *Lease) Covered() []source.Coverage {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.covered)
+}
+
+// Cover returns once a quorum has stored, in one step, what is covered and which gaps there are more.
+func (l *Lease) Cover(ctx context.Context, covered []source.Coverage, gaps []source.Gap) error {
+	covered = slices.Clone(covered) // it becomes part of the state
+	r, err := l.node.propose(ctx, cover{pipeline: l.pipeline, epoch: l.epoch, covered: covered, gaps: slices.Clone(gaps)})
+	if err != nil {
+		return fmt.Errorf("storing what pipeline %q covers: %w", l.pipeline, err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.covered = r.covered
+	return nil
+}
+
+// Verify returns nil if, when it was called, this node led the cluster and no newer
+// lease of the pipeline had been granted. It asks a quorum.
+func (l *Lease) Verify(ctx context.Context) error {
+	if _, err := l.node.await(ctx, func(r *raft.Raft) raft.Future { return r.VerifyLeader() }); err != nil {
+		return fmt.Errorf("verifying the lease of pipeline %q: %w", l.pipeline, err)
+	}
+	// Only a leader grants, and this node leads: what it has applied holds every grant,
+	// but for one of its own that is on its way, which comes after this call began.
+	if current := l.node.machine.epoch(l.pipeline); current != l.epoch {
+		return fmt.Errorf("epoch %d of pipeline %q, which is at %d: %w", l.epoch, l.pipeline, current, ErrFenced)
+	}
+	return nil
+}
+
+// Skip gives up what lies between the pipeline's position and p: each covered
+// table gets a gap with the cause. p is the next position; if it is "", the source has to be
+// prepared again, and the gaps end where it then begins. The lease is of no
+// further use but to begin a run.
+func (l *Lease) Skip(ctx context.Context, p source.Position, cause string) error {
+	if _, err := l.node.propose(ctx, skip{pipeline: l.pipeline, epoch: l.epoch, position: p, cause: cause}); err != nil {
+		return fmt.Errorf("giving up changes of pipeline %q: %w", l.pipeline, err)
+	}
+	return nil
+}
+
+// Drop forgets all that is known of the pipeline, but for what keeps its epochs
+// and sequence numbers growing should it begin anew. The lease is of no further use.
+func (l *Lease) Drop(ctx context.Context) error {
+	if _, err := l.node.propose(ctx, drop{pipeline: l.pipeline, epoch: l.epoch}); err != nil {
+		return fmt.Errorf("dropping pipeline %q: %w", l.pipeline, err)
+	}
+	return nil
+}
