@@ -10,6 +10,7 @@ import (
 
 // publication is what the server sends: whose changes, and which of them.
 type publication struct {
+	OID                              uint32
 	Name                             string
 	Owner                            string
 	Owned                            bool // the current role may do what its owner may
@@ -87,9 +88,8 @@ func queryPublication(ctx context.Context, conn *pgx.Conn, name string) (*public
 	if err != nil {
 		return nil, err
 	}
-	var oid uint32
 	p := &publication{}
-	err = conn.QueryRow(ctx, publicationSQL, name).Scan(&oid, &p.Name, &p.Owner, &p.Owned,
+	err = conn.QueryRow(ctx, publicationSQL, name).Scan(&p.OID, &p.Name, &p.Owner, &p.Owned,
 		&p.Insert, &p.Update, &p.Delete, &p.Truncate, &p.ViaRoot, &p.AllTables, &p.Generated)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
@@ -101,7 +101,7 @@ func queryPublication(ctx context.Context, conn *pgx.Conn, name string) (*public
 	if version >= 150000 {
 		sql = members15SQL
 	}
-	rows, err := conn.Query(ctx, sql, oid)
+	rows, err := conn.Query(ctx, sql, p.OID)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +111,7 @@ func queryPublication(ctx context.Context, conn *pgx.Conn, name string) (*public
 	if err != nil || version < 150000 {
 		return p, err
 	}
-	rows, err = conn.Query(ctx, schemas15SQL, oid)
+	rows, err = conn.Query(ctx, schemas15SQL, p.OID)
 	if err != nil {
 		return nil, err
 	}

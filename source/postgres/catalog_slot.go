@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5"
@@ -16,10 +17,13 @@ type slotState struct {
 	Database  string // "" of a physical slot
 	Temporary bool
 	TwoPhase  bool
+	Failover  bool // from 17 on: standbys that synchronise slots have it too
+	Synced    bool // from 17 on: it is such a copy, on a standby or on one that was promoted
 
-	ActivePID   int32  // 0: nobody reads it
-	Application string // of who reads it; "" if the role may not see it
-	Address     string // of who reads it; "" if local or the role may not see it
+	ActivePID     int32     // 0: nobody reads it
+	Application   string    // of who reads it; "" if the role may not see it
+	Address       string    // of who reads it; "" if local or the role may not see it
+	InactiveSince time.Time // by the server's clock, from 17 on; zero while it is read, or not known
 
 	WALStatus          string // reserved, extended, unreserved, lost
 	SafeWALSize        int64  // bytes that may be written before the slot is in danger; -1: no limit, or lost
@@ -51,6 +55,8 @@ const slotSQL = `SELECT s.slot_name, coalesce(s.plugin, ''), coalesce(s.database
 		coalesce(s.wal_status, ''), coalesce(s.safe_wal_size, -1),
 		coalesce(to_jsonb(s) ->> 'invalidation_reason', ''),
 		coalesce((to_jsonb(s) ->> 'conflicting')::bool, false),
+		coalesce((to_jsonb(s) ->> 'failover')::bool, false), coalesce((to_jsonb(s) ->> 'synced')::bool, false),
+		(to_jsonb(s) ->> 'inactive_since')::timestamptz,
 		coalesce(s.restart_lsn, '0/0')::text, coalesce(s.confirmed_flush_lsn, '0/0')::text,
 		CASE WHEN pg_is_in_recovery() THEN 0
 		     ELSE coalesce(pg_current_wal_lsn() - s.restart_lsn, 0) END::bigint
@@ -67,14 +73,19 @@ func findSlot(ctx context.Context, conn *pgx.Conn, name string) (*slotState, err
 func querySlot(ctx context.Context, conn *pgx.Conn, name string) (*slotState, error) {
 	s := &slotState{}
 	var restart, confirmed string
+	var inactive *time.Time
 	err := conn.QueryRow(ctx, slotSQL, name).Scan(&s.Name, &s.Plugin, &s.Database, &s.Temporary, &s.TwoPhase,
 		&s.ActivePID, &s.Application, &s.Address, &s.WALStatus, &s.SafeWALSize,
-		&s.InvalidationReason, &s.Conflicting, &restart, &confirmed, &s.Retained)
+		&s.InvalidationReason, &s.Conflicting,
+		&s.Failover, &s.Synced, &inactive, &restart, &confirmed, &s.Retained)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
+	}
+	if inactive != nil {
+		s.InactiveSince = *inactive
 	}
 	if s.Restart, err = pglogrepl.ParseLSN(restart); err != nil {
 		return nil, fmt.Errorf("reading its restart_lsn: %w", err)
