@@ -30,13 +30,16 @@ func aptInstall(ctx context.Context, log io.Writer, packages ...string) error {
 }
 
 func aptGet(ctx context.Context, args ...string) error {
-	line := append([]string{
+	return asRoot(ctx, append([]string{
 		"env", "DEBIAN_FRONTEND=noninteractive",
 		"apt-get", "-q", "-o", "DPkg::Lock::Timeout=300", "-o", "Dpkg::Options::=--force-confold",
-	}, args...)
+	}, args...)...)
+}
+
+func asRoot(ctx context.Context, line ...string) error {
 	if os.Geteuid() != 0 {
 		if !onPath("sudo") {
-			return fmt.Errorf("not root, and no sudo: run as root: apt-get %s", strings.Join(args, " "))
+			return fmt.Errorf("not root, and no sudo: run as root: %s", strings.Join(line, " "))
 		}
 		line = append([]string{"sudo", "-n"}, line...)
 	}

@@ -1,6 +1,6 @@
 // Package devstack runs real servers on this machine for tests, the demo,
-// benchmarks and people: PostgreSQL and Apache Kafka, as child processes on free
-// loopback ports, in folders of their own.
+// benchmarks and people: PostgreSQL with its standbys, PgBouncer and Apache
+// Kafka, as child processes on free loopback ports, in folders of their own.
 //
 // It promises that a started server answers, that the error of one that does
 // not start shows the end of its log, and that no server and no temporary folder
@@ -24,9 +24,10 @@ type Component string
 
 // The components.
 const (
-	ComponentPostgres Component = "postgresql" // Debian's package, or what is on the PATH
-	ComponentKafka    Component = "kafka"      // Apache Kafka's jars, and a Java runtime
-	ComponentKcat     Component = "kcat"       // the Kafka client for people
+	ComponentPostgres  Component = "postgresql" // Debian's package, or what is on the PATH; others: PostgresVersion
+	ComponentKafka     Component = "kafka"      // Apache Kafka's jars, and a Java runtime
+	ComponentKcat      Component = "kcat"       // the Kafka client for people
+	ComponentPgBouncer Component = "pgbouncer"  // the connection pooler
 )
 
 // Install makes sure that each component is on this machine. It asks nothing,
@@ -64,9 +65,14 @@ func installLocked(ctx context.Context, log io.Writer, c Component) error {
 		return installKafka(ctx, log)
 	case ComponentKcat:
 		return aptInstall(ctx, log, "kcat")
-	default:
-		return fmt.Errorf("unknown component, want one of %s, %s, %s", ComponentPostgres, ComponentKafka, ComponentKcat)
+	case ComponentPgBouncer:
+		return installPgBouncer(ctx, log)
 	}
+	if release := c.release(); release != "" {
+		return installVersion(ctx, log, release)
+	}
+	return fmt.Errorf("unknown component, want one of %s, %[1]s-14 to %[1]s-18, %[2]s, %s, %s",
+		ComponentPostgres, ComponentKafka, ComponentKcat, ComponentPgBouncer)
 }
 
 func installed(c Component) bool {
@@ -78,9 +84,12 @@ func installed(c Component) bool {
 		return kafkaInstalled()
 	case ComponentKcat:
 		return onPath("kcat")
-	default:
-		return false
+	case ComponentPgBouncer:
+		_, err := pgBouncerProgram()
+		return err == nil
 	}
+	release := c.release()
+	return release != "" && versionInstalled(release)
 }
 
 // cacheDir is the folder that keeps what is downloaded, shared by all checkouts.

@@ -20,22 +20,26 @@ type PostgresConfig struct {
 	Settings map[string]string // written to postgresql.conf, over ours: logical WAL, 20 slots and walsenders, UTC
 	HBA      []string          // lines that pg_hba.conf begins with
 	Password string            // of the superuser postgres; "": everyone on this machine is trusted
+	Version  string            // "14" to "18", once PostgresVersion is installed; "": Debian's
+	TLS      []string          // the names in the server's certificate; nil: it takes no TLS
 }
 
 // Postgres is a PostgreSQL server. Its methods may be called at the same time,
 // as a test does that kills the server its code is using.
 type Postgres struct {
 	*instance
-	cfg  PostgresConfig
-	bin  string
-	user *syscall.Credential
-	port int
+	cfg     PostgresConfig
+	bin     string // of the server
+	clients string
+	user    *syscall.Credential
+	port    int
+	slot    string // of a standby, on its primary
 }
 
 // StartPostgres starts a server and returns once it accepts connections. ctx
 // bounds the start; the server then runs until Close.
 func StartPostgres(ctx context.Context, cfg PostgresConfig) (*Postgres, error) {
-	bin, err := postgresBinDir()
+	bin, clients, err := binDirs(cfg.Version)
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +51,7 @@ func StartPostgres(ctx context.Context, cfg PostgresConfig) (*Postgres, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Postgres{instance: inst, cfg: cfg, bin: bin, user: user}
+	p := &Postgres{instance: inst, cfg: cfg, bin: bin, clients: clients, user: user}
 	if err := p.first(ctx); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
@@ -60,6 +64,10 @@ func (p *Postgres) first(ctx context.Context) error {
 	if err := p.initialize(ctx); err != nil {
 		return err
 	}
+	return p.startOnFreePort(ctx)
+}
+
+func (p *Postgres) startOnFreePort(ctx context.Context) error {
 	return onFreePort(ctx, func(port int) error {
 		p.port = port
 		return p.Start(ctx)
@@ -67,13 +75,11 @@ func (p *Postgres) first(ctx context.Context) error {
 }
 
 func (p *Postgres) initialize(ctx context.Context) error {
-	if _, err := os.Stat(filepath.Join(p.data(), "PG_VERSION")); err == nil {
+	if _, err := os.Stat(p.dataFile("PG_VERSION")); err == nil {
 		return nil
 	}
-	if p.user != nil {
-		if err := os.Chown(p.dir, int(p.user.Uid), int(p.user.Gid)); err != nil {
-			return fmt.Errorf("giving the folder to user postgres: %w", err)
-		}
+	if err := p.give(p.dir); err != nil {
+		return err
 	}
 	line := []string{"-D", p.data(), "-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync", "--auth=trust"}
 	if p.cfg.Password != "" {
@@ -89,6 +95,11 @@ func (p *Postgres) initialize(ctx context.Context) error {
 	} else if err != nil {
 		return fmt.Errorf("creating a database cluster: %w", err)
 	}
+	if p.cfg.TLS != nil {
+		if err := p.configureTLS(); err != nil {
+			return err
+		}
+	}
 	return p.configure()
 }
 
@@ -102,18 +113,22 @@ func (p *Postgres) configure() error {
 		"listen_addresses":        "127.0.0.1",
 		"unix_socket_directories": "",
 	}
+	if p.cfg.TLS != nil {
+		settings["ssl"], settings["ssl_ca_file"] = "on", caCertFile
+	}
 	maps.Copy(settings, p.cfg.Settings)
 	var conf strings.Builder
+	quote := strings.NewReplacer(`'`, `''`, `\`, `\\`)
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
-		fmt.Fprintf(&conf, "%s = '%s'\n", name, strings.ReplaceAll(settings[name], "'", "''"))
+		fmt.Fprintf(&conf, "%s = '%s'\n", name, quote.Replace(settings[name]))
 	}
-	if err := p.write(filepath.Join(p.data(), "postgresql.conf"), conf.String()); err != nil {
+	if err := p.write(p.dataFile("postgresql.conf"), conf.String()); err != nil {
 		return err
 	}
 	if len(p.cfg.HBA) == 0 {
 		return nil
 	}
-	path := filepath.Join(p.data(), "pg_hba.conf")
+	path := p.dataFile("pg_hba.conf")
 	hba, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("reading pg_hba.conf: %w", err)
@@ -126,10 +141,17 @@ func (p *Postgres) write(path, text string) error {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return fmt.Errorf("configuring Postgres: %w", err)
 	}
-	if p.user == nil {
+	return p.give(path)
+}
+
+// give makes the server's user the owner of a file or folder.
+func (p *Postgres) give(path string) error { return give(path, p.user) }
+
+func give(path string, user *syscall.Credential) error {
+	if user == nil {
 		return nil
 	}
-	if err := os.Chown(path, int(p.user.Uid), int(p.user.Gid)); err != nil {
+	if err := os.Chown(path, int(user.Uid), int(user.Gid)); err != nil {
 		return fmt.Errorf("giving %s to user postgres: %w", filepath.Base(path), err)
 	}
 	return nil
@@ -137,11 +159,14 @@ func (p *Postgres) write(path, text string) error {
 
 func (p *Postgres) data() string { return filepath.Join(p.dir, "data") }
 
+func (p *Postgres) dataFile(name string) string { return filepath.Join(p.data(), name) }
+
 // Addr returns the server's address, 127.0.0.1:port; it stays over restarts.
 func (p *Postgres) Addr() string { return loopback(p.port) }
 
-// BinDir returns the folder of psql, pg_recvlogical and the other programs.
-func (p *Postgres) BinDir() string { return p.bin }
+// BinDir returns the folder of psql, pg_recvlogical and the other clients. They
+// are Debian's if the server's build has none, and so may be older than it.
+func (p *Postgres) BinDir() string { return p.clients }
 
 // URL returns the connection string of a database for the superuser, with the
 // password if there is one.
@@ -168,7 +193,7 @@ func (p *Postgres) Start(ctx context.Context) error {
 // accepts reads postmaster.pid as pg_ctl does: its first line is the process, its
 // last one the state. A connection instead could meet a stranger on our port.
 func (p *Postgres) accepts(pid int) bool {
-	text, err := os.ReadFile(filepath.Join(p.data(), "postmaster.pid"))
+	text, err := os.ReadFile(p.dataFile("postmaster.pid"))
 	if err != nil {
 		return false
 	}

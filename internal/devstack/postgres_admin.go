@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"syscall"
@@ -14,7 +15,11 @@ import (
 
 // Command returns one of Postgres' own programs, to be run as the server's user.
 func (p *Postgres) Command(ctx context.Context, program string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, filepath.Join(p.bin, program), args...)
+	path := filepath.Join(p.bin, program)
+	if _, err := os.Stat(path); err != nil {
+		path = filepath.Join(p.clients, program)
+	}
+	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Dir = p.dir
 	cmd.Env = serverEnv()
 	if p.user != nil {

@@ -37,6 +37,19 @@ func postgresBinDir() (string, error) {
 	return filepath.Dir(path), nil
 }
 
+// binDirs finds the programs of a server, and its clients, which not every build has.
+func binDirs(version string) (server, clients string, err error) {
+	debian, err := postgresBinDir()
+	if version == "" {
+		return debian, debian, err
+	}
+	hasClients := err == nil
+	if server, err = versionBinDir(version); hasClients {
+		return server, debian, err
+	}
+	return server, server, err
+}
+
 // installPostgres installs Debian's newest version. Its package creates and
 // starts a server of its own on port 5432 unless told not to, and nobody asked
 // for that one.

@@ -1,6 +1,6 @@
 // Package devtest hands tests the real servers of package devstack: one of each
-// kind per test process, started by the first test that asks, and stopped with
-// the process.
+// kind and version per test process, started by the first test that asks, and
+// stopped with the process.
 //
 // It promises that tests in one process do not meet: a database and a topic are
 // a test's own. It never skips a test, except under -short, where no server is
@@ -9,6 +9,7 @@ package devtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"regexp"
@@ -30,16 +31,16 @@ type shared[S interface{ Close() error }] struct {
 	up     bool
 }
 
-func (s *shared[S]) get(t testing.TB, need devstack.Component, start func(context.Context) (S, error)) S {
+func (s *shared[S]) get(t testing.TB, start func(context.Context) (S, error), need ...devstack.Component) S {
 	t.Helper()
 	if testing.Short() {
-		t.Skipf("needs a real server (%s), and -short starts none", need)
+		t.Skipf("needs a real server (%s), and -short starts none", need[0])
 	}
 	s.once.Do(func() {
 		// The server outlives the test that asked first.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 10*time.Minute)
 		defer cancel()
-		if s.err = devstack.Install(ctx, os.Stderr, need); s.err == nil {
+		if s.err = devstack.Install(ctx, os.Stderr, need...); s.err == nil {
 			s.server, s.err = start(ctx)
 		}
 		s.up = s.err == nil
@@ -59,10 +60,18 @@ func (s *shared[S]) close() error {
 
 //nolint:gochecknoglobals // one server per test process is what this package is for
 var (
-	postgres shared[*devstack.Postgres]
+	postgres sync.Map // version: *shared[*devstack.Postgres]
 	kafka    shared[*devstack.Kafka]
 	serial   atomic.Int64
 )
+
+// versionVariable names the environment variable with the version of Postgres
+// that tests get which name none: "14" to "18", by default Debian's.
+const versionVariable = "DEVTEST_POSTGRES"
+
+// Version returns the version of Postgres that tests get which name none, for
+// devstack.PostgresConfig.
+func Version() string { return os.Getenv(versionVariable) }
 
 // Main runs the tests of a package and then stops the servers that they started,
 // and calls what the package itself wants to be done last:
@@ -72,7 +81,7 @@ var (
 // Without it nothing is left behind either, but nobody waits for the end.
 func Main(m *testing.M, last ...func() error) {
 	code := m.Run()
-	for _, stop := range append([]func() error{postgres.close, kafka.close}, last...) {
+	for _, stop := range append([]func() error{closePostgres, kafka.close}, last...) {
 		if err := stop(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			code = max(code, 1)
@@ -85,26 +94,48 @@ func Main(m *testing.M, last ...func() error) {
 // server starts one of its own with devstack.StartPostgres.
 func Postgres(t testing.TB) *devstack.Postgres {
 	t.Helper()
-	return postgres.get(t, devstack.ComponentPostgres, func(ctx context.Context) (*devstack.Postgres, error) {
+	return PostgresVersion(t, Version())
+}
+
+// PostgresVersion returns the process's Postgres of a version, as
+// devstack.PostgresConfig names it.
+func PostgresVersion(t testing.TB, version string) *devstack.Postgres {
+	t.Helper()
+	one, _ := postgres.LoadOrStore(version, new(shared[*devstack.Postgres]))
+	return one.(*shared[*devstack.Postgres]).get(t, func(ctx context.Context) (*devstack.Postgres, error) {
 		// Without fsync nothing is lost as long as the machine stays up, and tests are faster.
-		return devstack.StartPostgres(ctx, devstack.PostgresConfig{Settings: map[string]string{"fsync": "off"}})
+		return devstack.StartPostgres(ctx, devstack.PostgresConfig{Version: version, Settings: map[string]string{"fsync": "off"}})
+	}, devstack.ComponentPostgres, devstack.PostgresVersion(version)) // Debian's for its clients
+}
+
+func closePostgres() error {
+	var errs []error
+	postgres.Range(func(_, one any) bool {
+		errs = append(errs, one.(*shared[*devstack.Postgres]).close())
+		return true
 	})
+	return errors.Join(errs...)
 }
 
 // Kafka returns the process's Kafka, which creates topics when they are written to.
 func Kafka(t testing.TB) *devstack.Kafka {
 	t.Helper()
-	return kafka.get(t, devstack.ComponentKafka, func(ctx context.Context) (*devstack.Kafka, error) {
+	return kafka.get(t, func(ctx context.Context) (*devstack.Kafka, error) {
 		// The simpler compiler is ready sooner; a test ends before the better one pays.
 		return devstack.StartKafka(ctx, devstack.KafkaConfig{Java: []string{"-XX:TieredStopAtLevel=1"}})
-	})
+	}, devstack.ComponentKafka)
 }
 
-// Database creates a database for the test and returns its URL. It is dropped
-// after the test, with its slots and whoever is connected.
+// Database creates a database for the test on the process's Postgres and returns
+// its URL. It is dropped after the test, with its slots and whoever is connected.
 func Database(t testing.TB) string {
 	t.Helper()
-	server := Postgres(t)
+	return DatabaseOn(t, Postgres(t))
+}
+
+// DatabaseOn is Database on a server that outlives the test.
+func DatabaseOn(t testing.TB, server *devstack.Postgres) string {
+	t.Helper()
 	name := fmt.Sprintf("t%d_%.40s", serial.Add(1), label(t))
 	if err := server.CreateDatabase(t.Context(), name); err != nil {
 		t.Fatal(err)
