@@ -38,33 +38,33 @@ func (p *Postgres) Standby(ctx context.Context, cfg PostgresConfig) (*Postgres, 
 	return s, nil
 }
 
-// follow makes s, whose folder is empty, a copy of primary and starts it.
-func (s *Postgres) follow(ctx context.Context, primary *Postgres, settings map[string]string) error {
-	if err := s.give(s.dir); err != nil {
+// follow makes p, whose folder is empty, a copy of primary and starts it.
+func (p *Postgres) follow(ctx context.Context, primary *Postgres, settings map[string]string) error {
+	if err := p.give(p.dir); err != nil {
 		return err
 	}
 	// First the slot: from now on the primary keeps what the copy will ask for.
-	version, err := primary.queryInt(ctx, "SELECT current_setting('server_version_num')::int FROM pg_create_physical_replication_slot($1, true)", s.slot)
+	version, err := primary.queryInt(ctx, "SELECT current_setting('server_version_num')::int FROM pg_create_physical_replication_slot($1, true)", p.slot)
 	if err != nil {
 		return fmt.Errorf("creating the slot of a standby: %w", err)
 	}
-	if err := s.copyFrom(ctx, primary, version); err != nil {
+	if err := p.copyFrom(ctx, primary, version); err != nil {
 		return fmt.Errorf("copying the primary: %w", err)
 	}
 	all := map[string]string{}
 	maps.Copy(all, primary.cfg.Settings)
-	all["primary_conninfo"], all["primary_slot_name"] = primary.conninfo(s.slot), s.slot
+	all["primary_conninfo"], all["primary_slot_name"] = primary.conninfo(p.slot), p.slot
 	all["hot_standby_feedback"] = "on"
 	if version >= 170000 {
 		all["sync_replication_slots"] = "on"
 	}
 	maps.Copy(all, settings)
-	s.cfg.Settings = all
-	s.cfg.HBA = nil // copied
-	if err := errors.Join(s.configure(), s.write(s.dataFile("standby.signal"), "")); err != nil {
+	p.cfg.Settings = all
+	p.cfg.HBA = nil // copied
+	if err := errors.Join(p.configure(), p.write(p.dataFile("standby.signal"), "")); err != nil {
 		return err
 	}
-	return s.startOnFreePort(ctx)
+	return p.startOnFreePort(ctx)
 }
 
 // conninfo is how a standby reaches p. It names a database, which only the
