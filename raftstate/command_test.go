@@ -23,6 +23,17 @@ func TestCommandBytesNeverChange(t *testing.T) {
 		{commit{pipeline: "shop", epoch: 3, n: 7, position: "0/16"}, "0301" + "0000000473686f70" + "0000000000000003" + "0000000000000007" + "00000004302f3136"},
 		{raise{pipeline: "shop", epoch: 3, ceiling: -1}, "0401" + "0000000473686f70" + "0000000000000003" + "ffffffffffffffff"},
 		{declare{pipeline: "", epoch: 1}, "0501" + "00000000" + "0000000000000001"},
+		{
+			cover{
+				pipeline: "shop", epoch: 3, covered: []source.Coverage{{Table: "t", ID: "9", Since: "0/1", Until: "0/2"}, {Table: "u"}},
+				gaps: []source.Gap{{Table: "t", From: "0/1", To: "0/3", Cause: "x"}},
+			}, "0601" + "0000000473686f70" + "0000000000000003" +
+				"0000000000000002" + "0000000174" + "0000000139" + "00000003302f31" + "00000003302f32" + "0000000175" + "000000000000000000000000" +
+				"0000000000000001" + "0000000174" + "00000003302f31" + "00000003302f33" + "0000000178",
+		},
+		{cover{pipeline: "shop", epoch: 3}, "0601" + "0000000473686f70" + "0000000000000003" + "0000000000000000" + "0000000000000000"},
+		{skip{pipeline: "shop", epoch: 3, position: "0/16", cause: "x"}, "0701" + "0000000473686f70" + "0000000000000003" + "00000004302f3136" + "0000000178"},
+		{drop{pipeline: "shop", epoch: 3}, "0801" + "0000000473686f70" + "0000000000000003"},
 	}
 	for _, tt := range tests {
 		if got := hex.EncodeToString(encode(tt.command)); got != tt.want {
@@ -50,7 +61,9 @@ func TestCommandsThatNoReleaseWroteAreRefused(t *testing.T) {
 		"something left over":  append(bytes.Clone(whole), 0),
 		"a length beyond it":   {byte(kindIdentify), 1, 0, 0, 0, 9, 'x'},
 		"a length beyond 2 GB": {byte(kindIdentify), 1, 0xff, 0xff, 0xff, 0xff, 'x'},
+		"a count beyond it":    append(encode(declare{pipeline: "shop"}), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff),
 	}
+	tests["a count beyond it"][0] = byte(kindCover)
 	for i := range whole {
 		tests["the first bytes of one, "+hex.EncodeToString(whole[:i])] = whole[:i]
 	}
@@ -68,6 +81,12 @@ func FuzzDecodeCommand(f *testing.F) {
 		commit{pipeline: "shop", epoch: 3, n: 7, position: "0/16"},
 		raise{pipeline: "shop", epoch: 3, ceiling: 9},
 		declare{pipeline: "shop", epoch: 3},
+		cover{
+			pipeline: "shop", epoch: 3, covered: []source.Coverage{{Table: "t", ID: "9", Since: "0/1", Until: "0/2"}},
+			gaps: []source.Gap{{Table: "t", From: "0/1", To: "0/3", Cause: "x"}},
+		},
+		skip{pipeline: "shop", epoch: 3, position: "0/16", cause: "x"},
+		drop{pipeline: "shop", epoch: 3},
 	} {
 		f.Add(encode(c))
 	}
@@ -95,6 +114,12 @@ func FuzzEncodeCommand(f *testing.F) {
 			commit{pipeline: name, epoch: epoch, n: n, position: source.Position(text)},
 			raise{pipeline: name, epoch: epoch, ceiling: number},
 			declare{pipeline: name, epoch: epoch},
+			cover{
+				pipeline: name, epoch: epoch, covered: []source.Coverage{{Table: text, Since: source.Position(name)}, {ID: text}},
+				gaps: []source.Gap{{Table: name, To: source.Position(text)}, {Cause: text}},
+			},
+			skip{pipeline: name, epoch: epoch, position: source.Position(text), cause: name},
+			drop{pipeline: name, epoch: epoch},
 		} {
 			got, err := decode(encode(c))
 			if err != nil || !reflect.DeepEqual(got, c) {

@@ -10,9 +10,13 @@ import (
 // holds both: gaps are for a person, or a backfill, to close, and the state must stay small.
 const maxGaps = 16
 
-// addGap returns gaps with g. A gap from the table's beginning holds all earlier
-// ones of the table: it ends later.
+// addGap returns gaps with g. One that is there already, because a run was cut short before it
+// knew that it had stored it, is not added again. A gap from the table's beginning
+// holds all earlier ones of the table: it ends later.
 func addGap(gaps []source.Gap, g source.Gap) []source.Gap {
+	if slices.Contains(gaps, g) {
+		return gaps
+	}
 	// The state's slices are shared with readers, so none is changed in place.
 	if g.From == "" {
 		gaps = slices.DeleteFunc(slices.Clone(gaps), func(o source.Gap) bool { return o.Table == g.Table })
@@ -38,14 +42,51 @@ func addGap(gaps []source.Gap, g source.Gap) []source.Gap {
 	return gaps
 }
 
-// addGaps adds one gap for each table whose coverage was not interrupted; what an
-// interrupted one lacks is known when it begins again.
-func (r *record) addGaps(from, to source.Position, cause string) {
+// replaceCovered replaces what is covered. What a table that is no longer in it lacked
+// is of no interest any more: if it is covered again, it lacks everything before that.
+func (r *record) replaceCovered(covered []source.Coverage) {
+	left := make(map[string]bool, len(r.covered))
 	for _, c := range r.covered {
-		if c.Until == "" {
-			r.gaps = addGap(r.gaps, source.Gap{Table: c.Table, From: from, To: to, Cause: cause})
+		left[c.Table] = true
+	}
+	for _, c := range covered {
+		delete(left, c.Table)
+	}
+	r.covered = covered
+	if slices.ContainsFunc(r.gaps, func(g source.Gap) bool { return left[g.Table] }) {
+		r.gaps = slices.DeleteFunc(slices.Clone(r.gaps), func(g source.Gap) bool { return left[g.Table] })
+	}
+}
+
+// closeLoss makes gaps of what was given up, now that its end is known: one for each table
+// whose coverage was not interrupted; what an interrupted one lacks is known when it begins
+// again. While it is not known what is covered, the loss stays open.
+func (r *record) closeLoss() {
+	if r.lost == nil || len(r.covered) == 0 {
+		return
+	}
+	if r.lost.from != r.position { // else nothing lies between
+		for _, c := range r.covered {
+			if c.Until == "" {
+				r.gaps = addGap(r.gaps, source.Gap{Table: c.Table, From: r.lost.from, To: r.position, Cause: r.lost.cause})
+			}
 		}
 	}
+	r.lost = nil
+}
+
+// openGaps are the gaps whose end is not known yet.
+func (r *record) openGaps() []source.Gap {
+	var open []source.Gap
+	for _, c := range r.covered {
+		switch {
+		case c.Until != "":
+			open = append(open, source.Gap{Table: c.Table, From: c.Until, Cause: "the table is not covered any more"})
+		case r.lost != nil:
+			open = append(open, source.Gap{Table: c.Table, From: r.lost.from, Cause: r.lost.cause})
+		}
+	}
+	return open
 }
 
 func putCovered(b []byte, covered []source.Coverage) []byte {

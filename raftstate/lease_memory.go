@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/hashicorp/raft"
-
 	"github.com/kafkasync/kafkasync/source"
 )
 
@@ -36,11 +34,11 @@ func (l *Lease) Cover(ctx context.Context, covered []source.Coverage, gaps []sou
 // Verify returns nil if, when it was called, this node led the cluster and no newer
 // lease of the pipeline had been granted. It asks a quorum.
 func (l *Lease) Verify(ctx context.Context) error {
-	if _, err := l.node.await(ctx, func(r *raft.Raft) raft.Future { return r.VerifyLeader() }); err != nil {
+	// Leading is not enough: a node that lost leadership, while another granted a lease, and won it
+	// back leads before it has applied that grant. The barrier's own entry comes after all of them.
+	if err := l.node.barrier(ctx); err != nil {
 		return fmt.Errorf("verifying the lease of pipeline %q: %w", l.pipeline, err)
 	}
-	// Only a leader grants, and this node leads: what it has applied holds every grant,
-	// but for one of its own that is on its way, which comes after this call began.
 	if current := l.node.machine.epoch(l.pipeline); current != l.epoch {
 		return fmt.Errorf("epoch %d of pipeline %q, which is at %d: %w", l.epoch, l.pipeline, current, ErrFenced)
 	}

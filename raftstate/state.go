@@ -123,7 +123,7 @@ func (s *state) cover(c cover) (record, error) {
 	if err != nil {
 		return r, err
 	}
-	r.covered = c.covered
+	r.replaceCovered(c.covered)
 	for _, g := range c.gaps {
 		r.gaps = addGap(r.gaps, g)
 	}
@@ -145,15 +145,6 @@ func (s *state) skip(c skip) (record, error) {
 	}
 	s.pipelines[c.pipeline] = r
 	return r, nil
-}
-
-// closeLoss makes gaps of what was given up, now that its end is known.
-func (r *record) closeLoss() {
-	if r.lost == nil {
-		return
-	}
-	r.addGaps(r.lost.from, r.position, r.lost.cause)
-	r.lost = nil
 }
 
 func (s *state) drop(c drop) (record, error) {

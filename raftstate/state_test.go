@@ -67,6 +67,10 @@ func TestWhatIsRefusedChangesNothing(t *testing.T) {
 		{"a ceiling of an older epoch", raise{"shop", 1, 900}, ErrFenced},
 		{"a ceiling above 2^53", raise{"shop", 2, seqLimit + 1}, errRefused},
 		{"a declaration of an older epoch", declare{"shop", 1}, ErrFenced},
+		{"a coverage of an older epoch", cover{"shop", 1, []source.Coverage{{Table: "t"}}, []source.Gap{{Table: "t"}}}, ErrFenced},
+		{"a skip of an older epoch", skip{"shop", 1, "p9", "x"}, ErrFenced},
+		{"a skip of an unknown pipeline", skip{"crm", 0, "", "x"}, ErrFenced},
+		{"a drop of an older epoch", drop{"shop", 1}, ErrFenced},
 		{"a grant by a clock that runs wild", grant{"shop", "b", seqLimit}, errRefused},
 	}
 	for _, tt := range tests {
@@ -94,65 +98,12 @@ func TestOnlyTheFirstNameOfAClusterCounts(t *testing.T) {
 	}
 }
 
-// model says the same as state in other words: it remembers every command that
-// was accepted, and answers by looking back.
-type model struct{ accepted []command }
-
-func (m *model) epoch(pipeline string) (epoch uint64) {
-	for _, c := range m.accepted {
-		if g, ok := c.(grant); ok && g.pipeline == pipeline {
-			epoch++
-		}
-	}
-	return epoch
-}
-
-func (m *model) accepts(c command) bool {
-	switch c := c.(type) {
-	case commit:
-		for _, old := range m.accepted {
-			if o, ok := old.(commit); ok && o.pipeline == c.pipeline && o.epoch == c.epoch && o.n >= c.n {
-				return false
-			}
-		}
-		return c.n > 0 && c.epoch > 0 && c.epoch == m.epoch(c.pipeline)
-	case raise:
-		return c.epoch > 0 && c.epoch == m.epoch(c.pipeline)
-	case declare:
-		return c.epoch > 0 && c.epoch == m.epoch(c.pipeline)
-	}
-	return true
-}
-
-func (m *model) record(pipeline string) record {
-	r := record{epoch: m.epoch(pipeline)}
-	for _, c := range m.accepted {
-		switch c := c.(type) {
-		case grant:
-			if c.pipeline == pipeline {
-				r.holder, r.n, r.ceiling = c.holder, 0, max(r.ceiling, c.micros, 1)
-			}
-		case commit:
-			if c.pipeline == pipeline {
-				r.n, r.position = c.n, c.position
-			}
-		case raise:
-			if c.pipeline == pipeline {
-				r.ceiling = max(r.ceiling, c.ceiling)
-			}
-		case declare:
-			r.declared = r.declared || c.pipeline == pipeline
-		}
-	}
-	return r
-}
-
 func TestTheMachineDoesWhatTheModelDoes(t *testing.T) {
 	for seed := range uint64(200) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		machine, model := newMachine(), &model{}
-		for i := range 60 {
-			c := randomCommand(rng)
+		for i := range 150 {
+			c := randomCommand(rng, machine)
 			want := model.accepts(c)
 			if want {
 				model.accepted = append(model.accepted, c)
@@ -163,7 +114,12 @@ func TestTheMachineDoesWhatTheModelDoes(t *testing.T) {
 			}
 		}
 		for _, name := range []string{"shop", "crm"} {
-			if got, want := machine.state.pipelines[name], model.record(name); !reflect.DeepEqual(got, want) {
+			got, want := machine.state.pipelines[name], model.record(name)
+			if gaps := model.gaps(name); !reflect.DeepEqual(byTable(got.gaps), gaps) {
+				t.Fatalf("seed %d, pipeline %s: got gaps %v, want %v", seed, name, byTable(got.gaps), gaps)
+			}
+			got.gaps = nil // their order between tables says nothing
+			if !reflect.DeepEqual(got, want) {
 				t.Fatalf("seed %d, pipeline %s: got %+v, want %+v", seed, name, got, want)
 			}
 		}
@@ -193,10 +149,15 @@ func TestAnEntryOfANewerReleaseStopsTheMachine(t *testing.T) {
 	}
 }
 
-func randomCommand(rng *rand.Rand) command {
+// randomCommand is one that m mostly accepts.
+func randomCommand(rng *rand.Rand, m *machine) command {
 	pipeline := []string{"shop", "crm"}[rng.IntN(2)]
-	epoch := uint64(rng.IntN(5))
-	switch rng.IntN(10) {
+	epoch := m.epoch(pipeline)
+	if rng.IntN(8) == 0 {
+		epoch = uint64(rng.IntN(5))
+	}
+	position := source.Position(fmt.Sprint("p", rng.IntN(1000)))
+	switch rng.IntN(20) {
 	case 0:
 		return identify{fmt.Sprint("c", rng.IntN(3))}
 	case 1:
@@ -205,9 +166,41 @@ func randomCommand(rng *rand.Rand) command {
 		return raise{pipeline, epoch, rng.Int64N(1200)}
 	case 4:
 		return declare{pipeline, epoch}
+	case 5, 6, 7:
+		return randomCover(rng, pipeline, epoch)
+	case 8, 9, 10:
+		return skip{pipeline, epoch, position, fmt.Sprint("because ", rng.IntN(100))}
+	case 11:
+		return skip{pipeline, epoch, "", fmt.Sprint("because ", rng.IntN(100))}
+	case 12:
+		if rng.IntN(10) > 0 { // else little would ever be there to be wrong
+			return declare{pipeline, epoch}
+		}
+		return drop{pipeline, epoch}
 	default:
-		return commit{pipeline, epoch, uint64(rng.IntN(20)), source.Position(fmt.Sprint("p", rng.IntN(1000)))}
+		return commit{pipeline, epoch, uint64(rng.IntN(20)), position}
 	}
+}
+
+func randomCover(rng *rand.Rand, pipeline string, epoch uint64) cover {
+	c := cover{pipeline: pipeline, epoch: epoch}
+	for _, table := range []string{"t", "u", "v"} {
+		if rng.IntN(8) > 0 {
+			of := source.Coverage{Table: table, ID: fmt.Sprint(rng.IntN(3))}
+			if rng.IntN(4) == 0 {
+				of.Until = "p0"
+			}
+			c.covered = append(c.covered, of)
+		}
+		if rng.IntN(3) == 0 {
+			from := source.Position(fmt.Sprint("p", rng.IntN(4)))
+			if rng.IntN(8) == 0 {
+				from = ""
+			}
+			c.gaps = append(c.gaps, source.Gap{Table: table, From: from, To: source.Position(fmt.Sprint("p", rng.IntN(4)))})
+		}
+	}
+	return c
 }
 
 func mustApply(t *testing.T, s *state, c command) record {

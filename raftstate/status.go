@@ -38,7 +38,7 @@ type Pipeline struct {
 	Ceiling  int64
 	Declared bool
 	Covered  []source.Coverage // not to be changed
-	Gaps     []source.Gap      // not to be changed
+	Gaps     []source.Gap      // one without To is still open
 }
 
 // Status returns a copy of what is known now. It waits for nothing.
@@ -113,7 +113,7 @@ func (m *machine) status() Status {
 		r := m.state.pipelines[name]
 		s.Pipelines = append(s.Pipelines, Pipeline{
 			Name: name, Holder: r.holder, Epoch: r.epoch, Position: r.position, Ceiling: r.ceiling, Declared: r.declared,
-			Covered: r.covered, Gaps: r.gaps,
+			Covered: r.covered, Gaps: slices.Concat(r.gaps, r.openGaps()),
 		})
 	}
 	return s
