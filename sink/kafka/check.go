@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
-	"strconv"
-	"strings"
+	"syscall"
 	"time"
 
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
@@ -16,10 +16,8 @@ import (
 
 const (
 	checkReach = 10 * time.Second
-	// spare is how much longer than a delay a topic should keep its records: the outage that the delayer survives.
-	spare = 24 * time.Hour
-	// defaultBatch is librdkafka's batch.size.
-	defaultBatch = 1000000
+	// refusedReach is enough for librdkafka to say in its own words that nobody is there.
+	refusedReach = time.Second
 )
 
 // Topic is what the rules want of a topic.
@@ -31,7 +29,8 @@ type Topic struct {
 
 // Check looks Kafka and the topics over and changes nothing. Its findings are K01
 // (reachable), K02 (topics exist, or can be created, and written to), K03
-// (replicas), K04 (compaction), K05 (retention) and K08 (record size).
+// (replicas), K04 (compaction), K05 (retention), K06 (whose clock), K07
+// (partitions) and K08 (record size).
 func Check(ctx context.Context, cfg Config, topics []Topic) []kafkasync.Finding {
 	s, err := Open(ctx, cfg, Options{})
 	if err != nil {
@@ -51,7 +50,11 @@ func Check(ctx context.Context, cfg Config, topics []Topic) []kafkasync.Finding 
 
 // checkReach returns how many brokers there are; 0 if none could be asked.
 func (s *Sink) checkReach(ctx context.Context) (int, []kafkasync.Finding) {
-	ctx, cancel := context.WithTimeout(ctx, checkReach)
+	patience := checkReach
+	if refused(ctx, s.cfg.Brokers) {
+		patience = refusedReach
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	cluster, err := s.admin.DescribeCluster(ctx)
 	if err == nil && len(cluster.Nodes) > 0 {
@@ -66,7 +69,32 @@ func (s *Sink) checkReach(ctx context.Context) (int, []kafkasync.Finding) {
 		}
 		s.window.setTrouble(err)
 	}
-	return 0, []kafkasync.Finding{finding("K01", s.silenceFault(checkReach))}
+	return 0, []kafkasync.Finding{finding("K01", s.silenceFault(patience))}
+}
+
+// refused reports whether each of the addresses says at once that nobody is
+// there. One that does not answer yet may only be slow.
+func refused(ctx context.Context, brokers []string) bool {
+	ctx, cancel := context.WithTimeout(ctx, refusedReach)
+	defer cancel()
+	answers := make(chan error, len(brokers))
+	for _, address := range brokers {
+		go func() {
+			conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+			if err == nil {
+				_ = conn.Close() // nothing was said
+			}
+			answers <- err
+		}()
+	}
+	all := true
+	for range brokers {
+		err := <-answers
+		var unknown *net.DNSError
+		nobody := errors.Is(err, syscall.ECONNREFUSED) || errors.As(err, &unknown) && unknown.IsNotFound
+		all = all && nobody
+	}
+	return all
 }
 
 func (s *Sink) checkTopic(ctx context.Context, t Topic, brokers int) []kafkasync.Finding {
@@ -104,6 +132,8 @@ func (s *Sink) checkTopic(ctx context.Context, t Topic, brokers int) []kafkasync
 	findings = append(findings, s.checkReplicas(t, described, settings, brokers)...)
 	findings = append(findings, s.checkCompaction(t, settings)...)
 	findings = append(findings, s.checkRetention(t, settings)...)
+	findings = append(findings, s.checkClock(t, settings)...)
+	findings = append(findings, s.checkPartitions(t, len(described.Partitions))...)
 	return append(findings, s.checkSize(t, settings)...)
 }
 
@@ -136,95 +166,6 @@ func (s *Sink) settings(ctx context.Context, name string) (map[string]string, er
 		}
 	}
 	return settings, nil
-}
-
-func (s *Sink) checkReplicas(t Topic, described ck.TopicDescription, settings map[string]string, brokers int) []kafkasync.Finding {
-	replicas := brokers
-	for _, p := range described.Partitions {
-		replicas = min(replicas, len(p.Replicas))
-	}
-	inSync, _ := strconv.Atoi(settings["min.insync.replicas"]) // not a number: 0, which is said as it is
-	warn := func(what, why, fix string) []kafkasync.Finding {
-		return []kafkasync.Finding{{ID: "K03", Severity: kafkasync.SeverityWarning, What: what, Why: why, Fix: fix}}
-	}
-	switch {
-	case replicas == 1 && brokers == 1:
-		return warn(fmt.Sprintf("the topic %s is on the only broker", t.Name),
-			"what it holds is lost with that broker's disk", "run three brokers in production")
-	case replicas < min(3, brokers):
-		return warn(fmt.Sprintf("the topic %s has %s, on %d brokers", t.Name, counted(replicas, "replica"), brokers),
-			"messages may be lost with the disks of that many brokers",
-			"raise its replication with kafka-reassign-partitions.sh, and set kafka.topics.replication: 3 for new ones")
-	case inSync < 2:
-		return warn(fmt.Sprintf("the topic %s has min.insync.replicas=%d", t.Name, inSync),
-			"a message may be acknowledged by one broker alone, and be lost with it", s.alterCommand(t.Name, "min.insync.replicas=2"))
-	case inSync >= replicas:
-		return warn(fmt.Sprintf("the topic %s has min.insync.replicas=%d with %s", t.Name, inSync, counted(replicas, "replica")),
-			"publishing waits whenever one broker is down", s.alterCommand(t.Name, fmt.Sprintf("min.insync.replicas=%d", replicas-1)))
-	}
-	return nil
-}
-
-func (s *Sink) checkCompaction(t Topic, settings map[string]string) []kafkasync.Finding {
-	if t.Delay == 0 || !strings.Contains(settings["cleanup.policy"], "compact") {
-		return nil
-	}
-	return []kafkasync.Finding{{
-		ID: "K04", Severity: kafkasync.SeverityError,
-		What: fmt.Sprintf("the topic %s is compacted (cleanup.policy=%s), and its rule has a delay", t.Name, settings["cleanup.policy"]),
-		Why:  "compaction removes messages before their delay has passed, and a delay message revives a deleted key",
-		Fix:  "set delay: 0 in the rule, or " + s.alterCommand(t.Name, "cleanup.policy=delete"),
-	}}
-}
-
-func (s *Sink) checkRetention(t Topic, settings map[string]string) []kafkasync.Finding {
-	if t.Delay == 0 {
-		return nil
-	}
-	found := kafkasync.Finding{ID: "K05", Severity: kafkasync.SeverityWarning, Fix: s.alterCommand(t.Name,
-		fmt.Sprintf("retention.ms=%d", (t.Delay+spare).Milliseconds()))}
-	ms, err := strconv.ParseInt(settings["retention.ms"], 10, 64)
-	keeps := time.Duration(ms) * time.Millisecond
-	switch {
-	case err != nil || ms < 0: // for ever
-	case keeps <= t.Delay:
-		found.Severity = kafkasync.SeverityError
-		found.What = fmt.Sprintf("the topic %s keeps messages for %s, and their delay is %s", t.Name, keeps, t.Delay)
-		found.Why = "messages are deleted before their delay messages are sent"
-		return []kafkasync.Finding{found}
-	case keeps < t.Delay+spare:
-		found.What = fmt.Sprintf("the topic %s keeps messages for %s, and their delay is %s", t.Name, keeps, t.Delay)
-		found.Why = fmt.Sprintf("delay messages are lost when the delayer is down for more than %s", keeps-t.Delay)
-		return []kafkasync.Finding{found}
-	}
-	if bytes := settings["retention.bytes"]; bytes != "-1" && bytes != "" {
-		found.What = fmt.Sprintf("the topic %s is cut at retention.bytes=%s", t.Name, bytes)
-		found.Why = "a bulk change may push messages out before their delay messages are sent"
-		found.Fix = s.alterCommand(t.Name, "retention.bytes=-1")
-		return []kafkasync.Finding{found}
-	}
-	return nil
-}
-
-func (s *Sink) checkSize(t Topic, settings map[string]string) []kafkasync.Finding {
-	batch := int64(defaultBatch)
-	if set, err := strconv.ParseInt(s.cfg.Properties["batch.size"], 10, 64); err == nil {
-		batch = set
-	}
-	limit, err := strconv.ParseInt(settings["max.message.bytes"], 10, 64)
-	if err != nil || limit >= batch {
-		return nil
-	}
-	return []kafkasync.Finding{{
-		ID: "K08", Severity: kafkasync.SeverityError,
-		What: fmt.Sprintf("the topic %s takes batches up to %d bytes, and ours have up to %d", t.Name, limit, batch),
-		Why:  "the pipeline would stop at the first bulk change",
-		Fix:  fmt.Sprintf("set batch.size: %d under kafka.config, or %s", limit, s.alterCommand(t.Name, "max.message.bytes=1048588")),
-	}}
-}
-
-func (s *Sink) alterCommand(name, setting string) string {
-	return fmt.Sprintf("kafka-configs.sh --bootstrap-server %s --alter --topic %s --add-config %s", s.cfg.brokers(), name, setting)
 }
 
 // finding makes an error that was met while looking into a finding.

@@ -1,7 +1,9 @@
 package kafka_test
 
 import (
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -22,34 +24,49 @@ func find(findings []kafkasync.Finding, id string) (kafkasync.Finding, bool) {
 	return findings[i], true
 }
 
-func TestCheckLooksAtTopicsThatExist(t *testing.T) {
+func TestEachProblemOfATopicIsCuredByTheCommandThatItPrints(t *testing.T) {
 	const minute = time.Minute
+	const fails, warns = kafkasync.SeverityError, kafkasync.SeverityWarning
+	broker := map[string]string{"message.timestamp.type": "LogAppendTime"}
+	with := func(key, value string) map[string]string {
+		set := maps.Clone(broker)
+		set[key] = value
+		return set
+	}
 	tests := []struct {
 		name     string
 		settings map[string]string
-		delay    time.Duration
+		wanted   kafka.Topic
 		id       string
 		severity kafkasync.Severity // "": no such finding
 		text     string
 	}{
-		{"one broker", nil, 5 * minute, "K03", kafkasync.SeverityWarning, "only broker"},
-		{"compacted, with a delay", map[string]string{"cleanup.policy": "compact"}, 5 * minute, "K04", kafkasync.SeverityError, "cleanup.policy=delete"},
-		{"compacted and deleted, with a delay", map[string]string{"cleanup.policy": "compact,delete"}, 5 * minute, "K04", kafkasync.SeverityError, "delay: 0"},
-		{"compacted, without a delay", map[string]string{"cleanup.policy": "compact"}, 0, "K04", "", ""},
-		{"kept for a week", map[string]string{"retention.ms": "604800000"}, 5 * minute, "K05", "", ""},
-		{"kept for ever", map[string]string{"retention.ms": "-1"}, 5 * minute, "K05", "", ""},
-		{"kept for less than a day", map[string]string{"retention.ms": "3600000"}, 5 * minute, "K05", kafkasync.SeverityWarning, "down for more than 55m0s"},
-		{"kept for less than the delay", map[string]string{"retention.ms": "60000"}, 5 * minute, "K05", kafkasync.SeverityError, "retention.ms=86700000"},
-		{"kept for less, without a delay", map[string]string{"retention.ms": "60000"}, 0, "K05", "", ""},
-		{"cut by size", map[string]string{"retention.bytes": "1000000"}, 5 * minute, "K05", kafkasync.SeverityWarning, "retention.bytes=-1"},
-		{"small records only", map[string]string{"max.message.bytes": "100000"}, 5 * minute, "K08", kafkasync.SeverityError, "batch.size: 100000"},
-		{"records as large as ours", nil, 5 * minute, "K08", "", ""},
+		{"more replicas in sync than there are", with("min.insync.replicas", "2"), kafka.Topic{}, "K03", fails, "takes no message"},
+		{"compacted, with a delay", with("cleanup.policy", "compact"), kafka.Topic{Delay: 5 * minute}, "K04", fails, "delay: 0"},
+		{"compacted and deleted, with a delay", with("cleanup.policy", "compact,delete"), kafka.Topic{Delay: 5 * minute}, "K04", fails, "delay: 0"},
+		{"compacted, without tombstones", with("cleanup.policy", "compact"), kafka.Topic{}, "K04", warns, "tombstones: true"},
+		{"compacted and deleted, without tombstones", with("cleanup.policy", "compact,delete"), kafka.Topic{}, "K04", "", ""},
+		{"compacted, with tombstones", with("cleanup.policy", "compact"), kafka.Topic{Tombstones: true}, "K04", "", ""},
+		{"tombstones, not compacted", broker, kafka.Topic{Tombstones: true}, "K04", warns, "tombstones: false"},
+		{"kept for a week", with("retention.ms", "604800000"), kafka.Topic{Delay: 5 * minute}, "K05", "", ""},
+		{"kept for ever", with("retention.ms", "-1"), kafka.Topic{Delay: 5 * minute}, "K05", "", ""},
+		{"kept for less than a day", with("retention.ms", "3600000"), kafka.Topic{Delay: 5 * minute}, "K05", warns, "down for more than 55m0s"},
+		{"kept for less than the delay", with("retention.ms", "60000"), kafka.Topic{Delay: 5 * minute}, "K05", fails, "retention.ms=86700000"},
+		{"kept for less, without a delay", with("retention.ms", "60000"), kafka.Topic{}, "K05", "", ""},
+		{"cut by size", with("retention.bytes", "1000000"), kafka.Topic{Delay: 5 * minute}, "K05", warns, "retention.bytes=1000000"},
+		{"the writers' clocks, with a delay", with("message.timestamp.type", "CreateTime"), kafka.Topic{Delay: 5 * minute}, "K06", warns, "CreateTime"},
+		{"the writers' clocks, without a delay", with("message.timestamp.type", "CreateTime"), kafka.Topic{}, "K06", "", ""},
+		{"the broker's clock, with a delay", broker, kafka.Topic{Delay: 5 * minute}, "K06", "", ""},
+		{"fewer partitions than the file says", broker, kafka.Topic{}, "K07", kafkasync.SeverityOK, "has 2 partitions"},
+		{"small records only", with("max.message.bytes", "100000"), kafka.Topic{}, "K08", fails, "batch.size: 100000"},
+		{"records as large as ours", broker, kafka.Topic{}, "K08", "", ""},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			topic := devtest.Topic(t)
-			createTopic(t, topic, 2, test.settings)
-			findings := kafka.Check(t.Context(), settings(t), []kafka.Topic{{Name: topic, Delay: test.delay}})
+			test.wanted.Name = devtest.Topic(t)
+			createTopic(t, test.wanted.Name, 2, test.settings)
+			check := func() []kafkasync.Finding { return kafka.Check(t.Context(), settings(t), []kafka.Topic{test.wanted}) }
+			findings := check()
 			if got, _ := find(findings, "K01"); !strings.HasSuffix(got.What, " answers: 1 broker") {
 				t.Errorf("K01: got %q, want the number of brokers", got.What)
 			}
@@ -60,10 +77,87 @@ func TestCheckLooksAtTopicsThatExist(t *testing.T) {
 			}
 			got, found := find(findings, test.id)
 			if !found && test.severity != "" || got.Severity != test.severity {
-				t.Errorf("%s: got %+v, want severity %q", test.id, got, test.severity)
+				t.Fatalf("%s: got %+v, want severity %q", test.id, got, test.severity)
 			}
 			if text := got.What + got.Why + got.Fix; !strings.Contains(text, test.text) {
 				t.Errorf("%s: got %q, want %q in it", test.id, text, test.text)
+			}
+			if found {
+				obey(t, got.Fix)
+				eventually(t, "the finding is gone", func() bool {
+					left, still := find(check(), test.id)
+					return !still || left.What != got.What && strings.Contains(left.What, "only broker")
+				})
+			}
+		})
+	}
+}
+
+// obey does what a command line of Kafka's own tools in a fix does: that of one
+// such program costs a Java machine.
+func obey(t *testing.T, fix string) {
+	t.Helper()
+	words := strings.Fields(fix[strings.Index(fix, "kafka-"):])
+	if words[1] != "--bootstrap-server" || words[2] != brokers(t)[0] || words[3] != "--alter" || words[4] != "--topic" {
+		t.Fatalf("got %q, want a command that alters a topic", fix)
+	}
+	topic, option, value := words[5], words[6], words[7]
+	switch words[0] + " " + option {
+	case "kafka-topics.sh --partitions":
+		count, err := strconv.Atoi(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		results, err := admin(t).CreatePartitions(t.Context(), []ck.PartitionsSpecification{{Topic: topic, IncreaseTo: count}})
+		if err != nil || results[0].Error.Code() != ck.ErrNoError {
+			t.Fatalf("%q: got %v, %v", fix, results, err)
+		}
+	case "kafka-configs.sh --add-config":
+		key, set, _ := strings.Cut(value, "=")
+		results, err := admin(t).IncrementalAlterConfigs(t.Context(), []ck.ConfigResource{{
+			Type: ck.ResourceTopic, Name: topic,
+			Config: []ck.ConfigEntry{{Name: key, Value: set, IncrementalOperation: ck.AlterConfigOpTypeSet}},
+		}})
+		if err != nil || results[0].Error.Code() != ck.ErrNoError {
+			t.Fatalf("%q: got %v, %v", fix, results, err)
+		}
+	default:
+		t.Fatalf("got %q, want a command that is known", fix)
+	}
+}
+
+func TestATopicOfTheOnlyBrokerIsWarnedOf(t *testing.T) {
+	topic := devtest.Topic(t)
+	createTopic(t, topic, 4, nil)
+	got, _ := find(kafka.Check(t.Context(), settings(t), []kafka.Topic{{Name: topic}}), "K03")
+	if got.Severity != kafkasync.SeverityWarning || !strings.Contains(got.What, "only broker") {
+		t.Errorf("got %+v, want the warning of a single broker", got)
+	}
+}
+
+func TestTombstonesAndADelayOfTwoRulesDoNotShareATopic(t *testing.T) {
+	topic := devtest.Topic(t)
+	createTopic(t, topic, 4, map[string]string{"cleanup.policy": "compact"})
+	got, _ := find(kafka.Check(t.Context(), settings(t), []kafka.Topic{{Name: topic, Delay: time.Minute, Tombstones: true}}), "K04")
+	if got.Severity != kafkasync.SeverityError || !strings.Contains(got.Fix, "another topic") {
+		t.Errorf("got %+v, want an error that names the way out", got)
+	}
+	left, still := find(kafka.Check(t.Context(), settings(t), []kafka.Topic{{Name: topic, Tombstones: true}}), "K04")
+	if still {
+		t.Errorf("got %+v without the delay, want nothing", left)
+	}
+}
+
+func TestARefusalIsKnownAtOnce(t *testing.T) {
+	for name, brokers := range map[string][]string{"nobody listens": {free(t), free(t)}, "no such host": {"kafka.invalid:9092"}} {
+		t.Run(name, func(t *testing.T) {
+			started := time.Now()
+			findings := kafka.Check(t.Context(), kafka.Config{Brokers: brokers}, []kafka.Topic{{Name: "a"}})
+			if len(findings) != 1 || findings[0].ID != "K01" || !strings.Contains(findings[0].What, "unreachable") {
+				t.Errorf("got %+v, want one error K01 that says unreachable", findings)
+			}
+			if took := time.Since(started); took > 3*time.Second {
+				t.Errorf("took %s, want at most 3 s", took)
 			}
 		})
 	}
@@ -92,11 +186,15 @@ func TestCheckOfAMissingTopicDoesNotCreateIt(t *testing.T) {
 }
 
 func TestCheckOfAnUnreachableKafkaSaysSoOnce(t *testing.T) {
-	cfg := kafka.Config{Brokers: []string{silent(t)}}
+	cfg := kafka.Config{Brokers: []string{silent(t), free(t)}} // the first may only be slow
+	started := time.Now()
 	findings := kafka.Check(t.Context(), cfg, []kafka.Topic{{Name: "a"}, {Name: "b"}})
 	if len(findings) != 1 || findings[0].ID != "K01" || findings[0].Severity != kafkasync.SeverityError ||
 		!strings.Contains(findings[0].What, cfg.Brokers[0]) || !strings.Contains(findings[0].Fix, "kafka.brokers") {
 		t.Errorf("got %+v, want one error K01 that names the address, and what to look at", findings)
+	}
+	if took := time.Since(started); took < 5*time.Second {
+		t.Errorf("gave a broker up that may be slow after %s", took)
 	}
 }
 

@@ -179,3 +179,14 @@ func silent(t testing.TB) string {
 	t.Cleanup(func() { _ = listener.Close() })
 	return listener.Addr().String()
 }
+
+// free returns an address that nobody listens at.
+func free(t testing.TB) string {
+	t.Helper()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().String()
+}
