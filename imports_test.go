@@ -42,9 +42,12 @@ func mayImport() map[string][]string {
 		"internal/pipeline": {".", "source", "sink", "internal/route"},
 		"internal/web":      {".", "source", "internal/pipeline", "github.com/prometheus"},
 
+		// librdkafka, in batches.
+		"sink/kafka/internal/rdkafka": {".", kafka},
+
 		// Adapters: one outside system each, and never one another.
 		"source/postgres": {".", "source", pgx, "github.com/jackc/pglogrepl"},
-		"sink/kafka":      {".", "sink", kafka},
+		"sink/kafka":      {".", "sink", "sink/kafka/internal/rdkafka", kafka},
 		"raftstate":       {".", "source", raft, "go.etcd.io/bbolt"},
 
 		// The library of an application: no Raft, no database driver.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
@@ -99,34 +100,42 @@ func (c Config) replication() int {
 }
 
 // producer returns librdkafka's settings for a sink that holds at most inFlight bytes.
-func (c Config) producer(inFlight int64) *ck.ConfigMap {
-	m := ck.ConfigMap{
+func (c Config) producer(inFlight int64) map[string]string {
+	m := map[string]string{
 		"client.id": "kafkasync",
 		"linger.ms": "1", // latency; bulk batches all the same, because requests in flight hold it up
 		// Its default, 10 s, would be added to every outage of Kafka.
 		"reconnect.backoff.max.ms": "1000",
 		// A connection that a broker closes because it was idle is no news.
-		"log.connection.close": false,
+		"log.connection.close": "false",
 		// Telemetry for brokers that ask for it: nobody here needs it, and librdkafka logs a line about it at each start.
-		"enable.metrics.push": false,
+		"enable.metrics.push": "false",
 	}
+	maps.Copy(m, c.Properties)
+	maps.Copy(m, map[string]string{
+		"bootstrap.servers":        c.brokers(),
+		"acks":                     "all",
+		"enable.idempotence":       "true",
+		"message.timeout.ms":       "0", // never give up
+		"partitioner":              "murmur2_random",
+		"allow.auto.create.topics": "false",
+		// A net under our own accounting, which counts overhead as well and so stops earlier.
+		"queue.buffering.max.kbytes":   strconv.FormatInt(max(1, 2*inFlight/1024), 10),
+		"queue.buffering.max.messages": strconv.FormatInt(max(1, inFlight/512), 10),
+	})
+	return m
+}
+
+// admin returns the settings of the client that sees to topics.
+func (c Config) admin() *ck.ConfigMap {
+	m := ck.ConfigMap{"client.id": "kafkasync", "reconnect.backoff.max.ms": "1000", "enable.metrics.push": "false"}
 	for name, value := range c.Properties {
 		m[name] = value
 	}
 	maps.Copy(m, ck.ConfigMap{
 		"bootstrap.servers":        c.brokers(),
-		"acks":                     "all",
-		"enable.idempotence":       true,
-		"message.timeout.ms":       0, // never give up
-		"partitioner":              "murmur2_random",
-		"allow.auto.create.topics": false,
-		// A net under our own accounting, which counts overhead as well and so stops earlier.
-		"queue.buffering.max.kbytes":   int(max(1, 2*inFlight/1024)),
-		"queue.buffering.max.messages": int(max(1, inFlight/512)),
-		"go.delivery.report.fields":    "none",
-		"go.events.channel.size":       4096, // its default, a million, is 16 MB
-		"go.produce.channel.size":      0,
-		"go.logs.channel.enable":       true,
+		"allow.auto.create.topics": "false",
+		"log_level":                "0", // the producer has the same troubles, and says so
 	})
 	return &m
 }

@@ -49,7 +49,7 @@ func TestValidateNamesEverythingAtOnce(t *testing.T) {
 
 func TestMetricsAreNotPushedUnlessTheFileSaysSo(t *testing.T) {
 	cfg := kafka.Config{Brokers: []string{"127.0.0.1:9092"}}
-	if got := cfg.Producer()["enable.metrics.push"]; got != false {
+	if got := cfg.Producer()["enable.metrics.push"]; got != "false" {
 		t.Errorf("by default: got %v, want false", got)
 	}
 	cfg.Properties = map[string]string{"enable.metrics.push": "true"}

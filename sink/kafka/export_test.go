@@ -10,10 +10,13 @@ import (
 // InjectFatal makes librdkafka raise the fatal error of an idempotent producer that lost its place.
 func (s *Sink) InjectFatal(t *testing.T) {
 	t.Helper()
-	if code := s.producer.TestFatalError(ck.ErrOutOfOrderSequenceNumber, "injected by a test"); code != ck.ErrNoError {
-		t.Fatalf("injecting a fatal error: %v", code)
+	if err := s.producer.InjectFatalError(ck.ErrOutOfOrderSequenceNumber, "injected by a test"); err != nil {
+		t.Fatalf("injecting a fatal error: %v", err)
 	}
 }
+
+// Held returns how many bytes are in flight.
+func (s *Sink) Held() int64 { return s.window.held.Load() }
 
 // Write logs lines of librdkafka as the watcher of one sink does.
 func Write(log *slog.Logger, lines []ck.LogEvent) {
@@ -24,4 +27,4 @@ func Write(log *slog.Logger, lines []ck.LogEvent) {
 }
 
 // Producer returns what librdkafka is told.
-func (c Config) Producer() ck.ConfigMap { return *c.producer(DefaultInFlight) }
+func (c Config) Producer() map[string]string { return c.producer(DefaultInFlight) }

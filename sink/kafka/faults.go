@@ -28,7 +28,7 @@ func (s *Sink) explain(err error, msgs []kafkasync.Message) error {
 // fatalFault is librdkafka's idempotent producer having lost its place: a new
 // one, which sends again from the last acknowledged position, is all it needs.
 func (s *Sink) fatalFault(err error) error {
-	if cause := s.producer.GetFatalError(); cause != nil {
+	if cause := s.producer.FatalError(); cause != nil {
 		err = cause // a record says only that there is a fatal error
 	}
 	if isCode(err, ck.ErrClusterAuthorizationFailed) || isCode(err, ck.ErrTopicAuthorizationFailed) {

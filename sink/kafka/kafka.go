@@ -8,8 +8,9 @@
 // producer again once something has failed.
 //
 // Two goroutines matter. The caller's, inside Publish, owns the Sink and hands
-// records to librdkafka. The watcher, which lives from Open to Close, takes
-// reports and log lines from librdkafka. They share nothing but the window.
+// records to librdkafka, some hundreds in one call. The watcher, which lives from
+// Open to Close, takes reports and log lines from librdkafka, many records'
+// reports at once. They share nothing but the window.
 package kafka
 
 import (
@@ -23,6 +24,7 @@ import (
 
 	"github.com/kafkasync/kafkasync"
 	"github.com/kafkasync/kafkasync/sink"
+	"github.com/kafkasync/kafkasync/sink/kafka/internal/rdkafka"
 )
 
 // DefaultInFlight is how many bytes a Sink keeps unacknowledged by default.
@@ -52,19 +54,16 @@ type Sink struct {
 	notify func(error)
 	bound  int64
 
-	producer *ck.Producer
-	admin    *ck.AdminClient
+	producer *rdkafka.Producer
+	admin    *ck.AdminClient // a client of its own, for topics
 	window   *window
 	watched  chan struct{} // closed when the watcher has ended
 	broken   error         // the first failure; nothing is published after it
 
-	topics map[string]*string // known to exist; the value is the name as librdkafka wants it
-	last   *string            // the topic of the message before
+	topics map[string]*rdkafka.Topic // known to exist
+	last   *rdkafka.Topic            // the topic of the message before
 	stall  stall
-
-	record  ck.Message // reused: librdkafka copies what it is given
-	headers []kafkasync.Header
-	values  []byte
+	batch  batch
 }
 
 // Open makes a producer. It does not wait for Kafka: Publish does. Settings
@@ -82,14 +81,14 @@ func Open(_ context.Context, cfg Config, opts Options) (*Sink, error) {
 	if opts.InFlight == 0 {
 		opts.InFlight = DefaultInFlight
 	}
-	producer, err := ck.NewProducer(cfg.producer(opts.InFlight))
+	producer, err := rdkafka.New(cfg.producer(opts.InFlight))
 	if err != nil {
 		return nil, &kafkasync.Fault{
 			Class: kafkasync.Stop, What: "librdkafka does not take the settings under kafka.config",
 			Fix: "correct them in the file", Err: err,
 		}
 	}
-	admin, err := ck.NewAdminClientFromProducer(producer)
+	admin, err := ck.NewAdminClient(cfg.admin())
 	if err != nil {
 		producer.Close()
 		return nil, fmt.Errorf("opening Kafka's admin client: %w", err)
@@ -97,7 +96,7 @@ func Open(_ context.Context, cfg Config, opts Options) (*Sink, error) {
 	s := &Sink{
 		cfg: cfg, log: opts.Logger, notify: opts.Notify, bound: opts.InFlight,
 		producer: producer, admin: admin, window: newWindow(), watched: make(chan struct{}),
-		topics: make(map[string]*string),
+		topics: make(map[string]*rdkafka.Topic),
 	}
 	go func() {
 		defer close(s.watched)
@@ -113,13 +112,11 @@ func (s *Sink) Close() error {
 		return nil
 	}
 	s.broken = errClosed
-	// Without purging, librdkafka would try to deliver before it goes.
-	err := s.producer.Purge(ck.PurgeQueue | ck.PurgeInFlight | ck.PurgeNonBlocking)
-	s.producer.Close() // closes the channels that the watcher reads
+	s.admin.Close()
+	s.window.closed.Store(true)
+	s.producer.Interrupt() // so that the watcher sees it
 	<-s.watched
-	if err != nil {
-		return fmt.Errorf("giving up what is in flight: %w", err)
-	}
+	s.producer.Close()
 	return nil
 }
 

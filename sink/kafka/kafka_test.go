@@ -275,12 +275,31 @@ func TestNothingIsLoggedOrHeldWhileAllIsWell(t *testing.T) {
 		if err := s.Publish(t.Context(), sinktest.Messages(devtest.Topic(t), int64(i), 10)); err != nil {
 			t.Fatal(err)
 		}
+		if held := s.Held(); held != 0 {
+			t.Errorf("got %d bytes held when all is acknowledged, want 0", held)
+		}
 	}
 	if err := s.Close(); err != nil { // also the end of the one who writes the log
 		t.Fatal(err)
 	}
 	if log.Len() > 0 {
 		t.Errorf("got log\n%s\nwant none", log.String())
+	}
+}
+
+func TestNothingIsHandedOverAfterTheEndOfTheContext(t *testing.T) {
+	topic := devtest.Topic(t)
+	s := open(t, settings(t), kafka.Options{})
+	if err := s.Publish(t.Context(), sinktest.Messages(topic, 1, 1)); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.Publish(ctx, sinktest.Messages(topic, 2, 10_000)); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want the context's error", err)
+	}
+	if got := len(read(t, topic, 1)); got != 1 {
+		t.Errorf("got %d records, want only the first", got)
 	}
 }
 

@@ -13,8 +13,7 @@ var _ sink.Preparer = (*Sink)(nil)
 func (s *Sink) Prepare(ctx context.Context, topics []string) error {
 	s.stall = stall{acked: s.window.acked.Load(), since: time.Now()}
 	err := s.insist(ctx, func(context.Context) error {
-		_, err := s.producer.GetMetadata(nil, false, int(metadataTry.Milliseconds()))
-		return err
+		return s.producer.Reach(metadataTry)
 	})
 	for _, name := range topics {
 		if err != nil {

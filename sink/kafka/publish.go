@@ -8,6 +8,7 @@ import (
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 
 	"github.com/kafkasync/kafkasync"
+	"github.com/kafkasync/kafkasync/sink/kafka/internal/rdkafka"
 )
 
 // stallAfter is how long Kafka may be silent before Notify hears of it, and how often it hears it again.
@@ -29,23 +30,25 @@ func (s *Sink) Publish(ctx context.Context, msgs []kafkasync.Message) error {
 }
 
 func (s *Sink) publish(ctx context.Context, msgs []kafkasync.Message) error {
-	flat := flatCost(msgs)
-	s.window.flat.Store(flat)
 	s.stall = stall{acked: s.window.acked.Load(), since: time.Now()}
+	s.batch.reset() // what a failed call may have left
 	for i := range msgs {
 		m := &msgs[i]
-		name, err := s.topic(ctx, m.Topic)
+		topic, err := s.topic(ctx, m.Topic)
 		if err != nil {
 			return err
 		}
 		if m.Op == kafkasync.Truncated {
-			err = s.sendToAll(ctx, name, m, flat)
+			err = s.sendToAll(ctx, topic, m)
 		} else {
-			err = s.send(ctx, name, ck.PartitionAny, m, flat)
+			err = s.send(ctx, topic, rdkafka.PartitionByKey, m)
 		}
 		if err != nil {
 			return err
 		}
+	}
+	if err := s.handOver(ctx); err != nil {
+		return err
 	}
 	return s.wait(ctx, 0)
 }
@@ -53,59 +56,69 @@ func (s *Sink) publish(ctx context.Context, msgs []kafkasync.Message) error {
 // sendToAll sends m to every partition that the topic has now. Asking again
 // each time lets librdkafka know a new partition no later than we do, so no
 // keyed record can be on one that this truncate misses.
-func (s *Sink) sendToAll(ctx context.Context, name *string, m *kafkasync.Message, flat int64) error {
-	partitions, err := s.partitions(ctx, *name)
+func (s *Sink) sendToAll(ctx context.Context, topic *rdkafka.Topic, m *kafkasync.Message) error {
+	// What stands before it is placed before we ask, so on no partition that we do not hear of.
+	if err := s.handOver(ctx); err != nil {
+		return err
+	}
+	partitions, err := s.partitions(ctx, topic)
 	if err != nil {
 		return err
 	}
 	for p := range partitions {
-		if err := s.send(ctx, name, p, m, flat); err != nil {
+		if err := s.send(ctx, topic, p, m); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// send hands one record to librdkafka, once the window has room for it.
-func (s *Sink) send(ctx context.Context, name *string, partition int32, m *kafkasync.Message, flat int64) error {
-	charge := flat
-	s.record.Opaque = nil
-	if c := cost(m); c > largeRecord {
-		charge = c
-		s.record.Opaque = c
-	}
-	if held := s.window.held.Load(); held > 0 && held+charge > s.bound {
+// send puts one record into the batch, once the window has room for it.
+func (s *Sink) send(ctx context.Context, topic *rdkafka.Topic, partition int32, m *kafkasync.Message) error {
+	charge := cost(m)
+	if held := s.window.held.Load() + s.batch.cost; held > 0 && held+charge > s.bound {
+		if err := s.handOver(ctx); err != nil {
+			return err
+		}
 		// Half a window at a time, else each report would wake us for one record. A
 		// record larger than the bound passes alone.
 		if err := s.wait(ctx, max(0, min(s.bound/2, s.bound-charge))); err != nil {
 			return err
 		}
 	}
-	s.headers, s.values = m.AppendHeaders(s.headers[:0], s.values[:0])
-	s.record.Headers = s.record.Headers[:0]
-	for _, h := range s.headers {
-		s.record.Headers = append(s.record.Headers, ck.Header(h))
+	s.batch.add(topic, partition, m, charge)
+	if s.batch.full() {
+		return s.handOver(ctx)
 	}
-	s.record.TopicPartition.Topic, s.record.TopicPartition.Partition = name, partition
-	s.record.Key, s.record.Value = m.Key, m.Value
+	return nil
+}
 
-	s.window.held.Add(charge) // before the report can take it away
-	for {
-		err := s.producer.Produce(&s.record, nil)
+// handOver hands the batch to librdkafka and empties it.
+func (s *Sink) handOver(ctx context.Context) error {
+	b := &s.batch
+	defer b.reset()
+	for taken := 0; taken < b.records.Len(); {
+		if ctx.Err() != nil {
+			return fmt.Errorf("publishing: %w", context.Cause(ctx))
+		}
+		alone := s.window.held.Load() == 0
+		s.window.held.Add(b.cost) // before the reports can take it away
+		n, err := s.producer.Produce(&b.records, taken)
+		taken += n
+		b.cost = b.records.Cost(taken)
+		held := s.window.held.Add(-b.cost)
 		if err == nil {
 			return nil
 		}
-		if !isCode(err, ck.ErrQueueFull) {
-			return s.produceFault(err, m)
+		// A queue that is full although nothing is in it is too small for the record.
+		if !isCode(err, ck.ErrQueueFull) || alone && n == 0 {
+			return s.produceFault(err, b.messages[taken])
 		}
-		// librdkafka counts otherwise than we do; this record is the charge that stays.
-		if s.window.held.Load() <= charge {
-			return s.produceFault(err, m)
-		}
-		if err := s.wait(ctx, max(charge, s.window.held.Load()/2)); err != nil {
+		if err := s.wait(ctx, held/2); err != nil { // librdkafka counts otherwise than we do
 			return err
 		}
 	}
+	return nil
 }
 
 // wait returns once at most low bytes are in flight, or something has failed.
@@ -157,15 +170,4 @@ func (s *Sink) moving() {
 // cost is how many bytes a message takes while it is in flight.
 func cost(m *kafkasync.Message) int64 {
 	return recordOverhead + int64(len(m.Key)+len(m.Value)+len(m.Pipeline)+len(m.Table)+len(m.Pos))
-}
-
-// flatCost is the largest cost among the messages that do not carry their own.
-func flatCost(msgs []kafkasync.Message) int64 {
-	flat := int64(recordOverhead)
-	for i := range msgs {
-		if c := cost(&msgs[i]); c <= largeRecord && c > flat {
-			flat = c
-		}
-	}
-	return flat
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
+
+	"github.com/kafkasync/kafkasync/sink/kafka/internal/rdkafka"
 )
 
 const (
@@ -21,18 +23,18 @@ const (
 	settle = 30 * time.Second
 )
 
-// topic returns the topic's name as librdkafka wants it. At the first sight of
-// a topic it makes sure that it exists.
-func (s *Sink) topic(ctx context.Context, name string) (*string, error) {
-	if s.last != nil && *s.last == name {
+// topic returns librdkafka's handle of a topic. At the first sight of a topic
+// it makes sure that it exists.
+func (s *Sink) topic(ctx context.Context, name string) (*rdkafka.Topic, error) {
+	if s.last != nil && s.last.Name() == name {
 		return s.last, nil
 	}
 	known, ok := s.topics[name]
 	if !ok {
-		if err := s.ensure(ctx, name); err != nil {
+		var err error
+		if known, err = s.ensure(ctx, name); err != nil {
 			return nil, err
 		}
-		known = &name
 		s.topics[name] = known
 	}
 	s.last = known
@@ -42,22 +44,27 @@ func (s *Sink) topic(ctx context.Context, name string) (*string, error) {
 // ensure returns once the topic exists and librdkafka knows its partitions:
 // from then on it places records while they are handed over, so records for
 // one partition and records by key keep their order.
-func (s *Sink) ensure(ctx context.Context, name string) error {
+func (s *Sink) ensure(ctx context.Context, name string) (*rdkafka.Topic, error) {
 	err := s.insist(ctx, func(ctx context.Context) error {
 		_, err := s.describe(ctx, name)
 		return err
 	})
 	if isUnknownTopic(err) {
 		if !s.cfg.Topics.Create {
-			return s.missingFault(name, err)
+			return nil, s.missingFault(name, err)
 		}
 		err = s.insist(ctx, func(ctx context.Context) error { return s.create(ctx, name) })
 	}
 	if err != nil {
-		return s.topicFault(name, err)
+		return nil, s.topicFault(name, err)
 	}
-	_, err = s.partitions(ctx, name)
-	return err
+	// Not earlier: librdkafka would begin to look for a topic that is not there.
+	topic, err := s.producer.Topic(name)
+	if err != nil {
+		return nil, s.topicFault(name, err)
+	}
+	_, err = s.partitions(ctx, topic)
+	return topic, err
 }
 
 // describe asks for the topic without letting a broker create it.
@@ -121,34 +128,26 @@ func (s *Sink) tryCreate(ctx context.Context, spec ck.TopicSpecification, dryRun
 
 // partitions returns how many partitions the topic has, once each has a leader
 // and librdkafka knows it.
-func (s *Sink) partitions(ctx context.Context, name string) (int32, error) {
+func (s *Sink) partitions(ctx context.Context, topic *rdkafka.Topic) (int32, error) {
 	var count int32
 	started := time.Now()
 	err := s.insist(ctx, func(context.Context) error {
-		metadata, err := s.producer.GetMetadata(&name, false, int(metadataTry.Milliseconds()))
-		if err != nil {
+		found, leaderless, err := s.producer.Partitions(topic, metadataTry)
+		switch {
+		case isUnknownTopic(err) && time.Since(started) < settle:
+			return transientError{err} // a new topic is not known everywhere at once
+		case err != nil:
 			return err
+		case leaderless > 0:
+			return transientError{fmt.Errorf("%s of topic %s without a leader", counted(int(leaderless), "partition"), topic.Name())}
+		case found == 0:
+			return transientError{fmt.Errorf("topic %s has no partitions yet", topic.Name())}
 		}
-		topic := metadata.Topics[name]
-		if code := topic.Error.Code(); code != ck.ErrNoError {
-			if isUnknownTopic(topic.Error) && time.Since(started) < settle {
-				return transientError{topic.Error} // a new topic is not known everywhere at once
-			}
-			return topic.Error
-		}
-		for _, p := range topic.Partitions {
-			if p.Leader < 0 {
-				return transientError{fmt.Errorf("partition %d of topic %s has no leader", p.ID, name)}
-			}
-		}
-		count = int32(len(topic.Partitions))
-		if count == 0 {
-			return transientError{fmt.Errorf("topic %s has no partitions yet", name)}
-		}
+		count = found
 		return nil
 	})
 	if err != nil {
-		return 0, s.topicFault(name, err)
+		return 0, s.topicFault(topic.Name(), err)
 	}
 	return count, nil
 }

@@ -5,60 +5,30 @@ import (
 	"log/slog"
 
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
+
+	"github.com/kafkasync/kafkasync/sink/kafka/internal/rdkafka"
 )
 
-// watch takes reports, errors and log lines from librdkafka until the producer is closed.
-func watch(p *ck.Producer, w *window, log *slog.Logger) {
-	events, lines := p.Events(), p.Logs()
+// watch takes reports, errors and log lines from librdkafka until the window is closed.
+func watch(p *rdkafka.Producer, w *window, log *slog.Logger) {
 	journal := journal{log: log}
-	for events != nil || lines != nil {
-		select {
-		case e, ok := <-events:
-			if !ok {
-				events = nil
-				continue
-			}
-			takeEvents(w, e, events)
-		case line, ok := <-lines:
-			if !ok {
-				lines = nil
-				continue
-			}
-			journal.add(line)
+	for !w.closed.Load() {
+		report := p.Poll()
+		if report.Records > 0 {
+			w.setTrouble(nil)
+			w.taken(report.Records, report.Bytes)
 		}
-	}
-}
-
-// takeEvents takes e and whatever else has arrived, and changes the window once for all of it.
-func takeEvents(w *window, e ck.Event, more <-chan ck.Event) {
-	var records, bytes int64
-	for waiting := len(more); ; waiting-- {
-		switch e := e.(type) {
-		case *ck.Message:
-			if e.TopicPartition.Error != nil {
-				w.fail(&deliveryError{topic: *e.TopicPartition.Topic, err: e.TopicPartition.Error})
-				break
-			}
-			records++
-			if cost, ok := e.Opaque.(int64); ok {
-				bytes += cost
-			} else {
-				// Not earlier: the next Publish may have begun since this loop did.
-				bytes += w.flat.Load()
-			}
+		if report.Refused != nil {
+			w.fail(&deliveryError{topic: report.Topic, err: report.Refused})
+		}
+		switch e := report.Event.(type) {
 		case ck.Error:
 			takeError(w, e)
+		case ck.LogEvent:
+			journal.add(e)
 		case ck.OAuthBearerTokenRefresh:
 			w.setTrouble(errors.New("OAUTHBEARER works only with sasl.oauthbearer.method=oidc"))
 		}
-		if waiting == 0 {
-			break
-		}
-		e = <-more
-	}
-	if records > 0 {
-		w.setTrouble(nil)
-		w.taken(records, bytes)
 	}
 }
 

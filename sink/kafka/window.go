@@ -5,22 +5,13 @@ import (
 	"sync/atomic"
 )
 
-const (
-	// recordOverhead is what one record costs in memory besides its own bytes,
-	// from Produce until its report is read: librdkafka's message and headers, the
-	// report, and what the allocators lose. Measured by BenchmarkRecordOverhead.
-	recordOverhead = 1100
-	// largeRecord is the cost above which a record carries its own cost, so that
-	// one of them does not make the window small for all others.
-	largeRecord = 8 << 10
-)
+// recordOverhead is what one record costs in memory besides its own bytes:
+// librdkafka's message and headers, its place in a request, and what the
+// allocator loses. Measured by BenchmarkRecordOverhead.
+const recordOverhead = 1100
 
-// window counts what is on its way to Kafka: Publish adds, the watcher takes
-// away. A report does not say how large its record was, and a per-record
-// opaque costs a locked map, so records below largeRecord all count as much as
-// the largest of them in the call (flat); larger ones carry their cost.
+// window counts what is on its way to Kafka: Publish adds, the watcher takes away.
 type window struct {
-	flat  atomic.Int64 // set while nothing is in flight
 	held  atomic.Int64 // bytes in flight
 	acked atomic.Int64 // records acknowledged so far
 	// low is the mark at which Publish wants to be woken; -1: it is not waiting.
@@ -28,6 +19,8 @@ type window struct {
 	// then looks at low, so one of them always sees the other.
 	low  atomic.Int64
 	wake chan struct{}
+
+	closed atomic.Bool // the watcher is to end
 
 	mu      sync.Mutex
 	failed  error // the first record or producer that failed

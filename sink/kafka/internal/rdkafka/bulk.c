@@ -1,0 +1,97 @@
+#include "bulk.h"
+
+#include <stdio.h>
+#include <string.h>
+
+// headers_of reads a record's headers. They are ours until a producev that takes them.
+static rd_kafka_headers_t *headers_of(const ks_record *r, const char *at) {
+  rd_kafka_headers_t *headers = rd_kafka_headers_new(r->headers);
+  for (int32_t i = 0; i < r->headers; i++) {
+    uint32_t size[2];
+    memcpy(size, at, sizeof size); // nothing in the buffer is aligned
+    at += sizeof size;
+    // Copies both. It fails only on headers that are read-only, which these are not.
+    (void)rd_kafka_header_add(headers, at, size[0], at + size[0], size[1]);
+    at += size[0] + size[1];
+  }
+  return headers;
+}
+
+static rd_kafka_resp_err_t produce_one(rd_kafka_t *rk, const ks_record *r, const char *at) {
+  size_t key = r->key > 0 ? r->key : 0, value = r->value > 0 ? r->value : 0;
+  rd_kafka_headers_t *headers = headers_of(r, at + key + value);
+  rd_kafka_resp_err_t err = rd_kafka_producev(
+      rk,
+      RD_KAFKA_VTYPE_RKT, (rd_kafka_topic_t *)r->topic,
+      RD_KAFKA_VTYPE_PARTITION, r->partition,
+      RD_KAFKA_VTYPE_MSGFLAGS, RD_KAFKA_MSG_F_COPY,
+      RD_KAFKA_VTYPE_KEY, r->key < 0 ? NULL : at, key,
+      RD_KAFKA_VTYPE_VALUE, r->value < 0 ? NULL : at + key, value,
+      RD_KAFKA_VTYPE_HEADERS, headers,
+      RD_KAFKA_VTYPE_OPAQUE, (void *)(intptr_t)r->cost,
+      RD_KAFKA_VTYPE_END);
+  if (err)
+    rd_kafka_headers_destroy(headers);
+  return err;
+}
+
+ks_produced ks_produce(rd_kafka_t *rk, const ks_record *records, int count, const char *bytes) {
+  ks_produced done = {0, 0};
+  while (done.taken < count) {
+    const ks_record *r = &records[done.taken];
+    done.err = produce_one(rk, r, bytes + r->at);
+    if (done.err)
+      break;
+    done.taken++;
+  }
+  return done;
+}
+
+// count_reports adds up what one event says of its records.
+static void count_reports(rd_kafka_event_t *event, ks_report *report) {
+  const rd_kafka_message_t *m; // the event's, as is all it points to
+  while ((m = rd_kafka_event_message_next(event))) {
+    if (!m->err) {
+      report->records++;
+      report->bytes += (intptr_t)m->_private;
+    } else if (!report->refused) {
+      report->refused = m->err;
+      snprintf(report->topic, sizeof report->topic, "%s", rd_kafka_topic_name(m->rkt));
+    }
+  }
+}
+
+void ks_poll(rd_kafka_queue_t *queue, ks_report *report) {
+  int timeout_ms = -1;
+  memset(report, 0, sizeof *report);
+  // A few at once, so that under load the caller is not kept waiting for the last of them.
+  for (int i = 0; i < 16; i++) {
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, timeout_ms);
+    if (!event)
+      return;
+    if (rd_kafka_event_type(event) != RD_KAFKA_EVENT_DR) {
+      report->event = event;
+      return;
+    }
+    count_reports(event, report);
+    rd_kafka_event_destroy(event); // frees its records
+    timeout_ms = 0;
+  }
+}
+
+ks_partitions ks_ask(rd_kafka_t *rk, rd_kafka_topic_t *topic, int timeout_ms) {
+  ks_partitions found = {0, 0, 0};
+  const struct rd_kafka_metadata *metadata;
+  found.err = rd_kafka_metadata(rk, 0, topic, &metadata, timeout_ms);
+  if (found.err)
+    return found;
+  if (topic && metadata->topic_cnt > 0) {
+    const struct rd_kafka_metadata_topic *t = &metadata->topics[0];
+    found.err = t->err;
+    found.count = t->partition_cnt;
+    for (int i = 0; i < t->partition_cnt; i++)
+      found.leaderless += t->partitions[i].leader < 0;
+  }
+  rd_kafka_metadata_destroy(metadata);
+  return found;
+}
