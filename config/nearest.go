@@ -1,5 +1,9 @@
 package config
 
+// Nearest returns the name that is most like the one written, or "" if none is
+// close enough to be what was meant.
+func Nearest(written string, names []string) string { return nearest(written, names) }
+
 // nearest returns the word that is most like the one written, or "" if none is
 // close enough to be what was meant.
 func nearest(written string, words []string) string {

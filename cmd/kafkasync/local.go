@@ -98,7 +98,7 @@ func locked(dir string) bool {
 // does: held says that a node runs on our data_dir. It also reports whether that one answers.
 func checkHTTP(ctx context.Context, cfg config.HTTP, held bool) (_ kafkasync.Finding, answers bool) {
 	server, err := web.New(web.Config{Listen: cfg.Listen, CertFile: cfg.TLS.Cert, KeyFile: cfg.TLS.Key},
-		nil, nil, slog.New(slog.DiscardHandler)) // it answers nobody
+		nil, nil, nil, slog.New(slog.DiscardHandler)) // it answers nobody
 	if err != nil {
 		return badHTTP(err), false
 	}

@@ -100,7 +100,7 @@ func gapRows(gaps []web.Gap) [][]string {
 		if g.Fix != "" {
 			cause += "\n" + labelled("to fix", g.Fix)
 		}
-		rows = append(rows, []string{g.Pipeline, g.Table, g.From, cmp.Or(g.To, "now"), cause})
+		rows = append(rows, []string{g.Pipeline, g.Table, cmp.Or(g.From, "its beginning"), cmp.Or(g.To, "now"), cause})
 	}
 	return rows
 }

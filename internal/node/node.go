@@ -29,18 +29,18 @@ import (
 
 // Node is one kafkasync process of the cluster.
 type Node struct {
-	cfg         *config.Config
-	log         *slog.Logger
-	raft        *raftstate.Node
-	web         *web.Server
-	supervisors []*supervisor
+	cfg     *config.Config
+	log     *slog.Logger
+	raft    *raftstate.Node
+	web     *web.Server
+	members []member
 }
 
 // New validates and assigns; it opens nothing.
 func New(cfg *config.Config, log *slog.Logger) (*Node, error) {
 	n := &Node{cfg: cfg, log: log}
 	report := &report{address: cfg.HTTP.Listen}
-	metrics := web.NewMetrics(report.leads, report.snapshots)
+	metrics := web.NewMetrics(report.leads, report.snapshots, report.gaps)
 	var err error
 	n.raft, err = raftstate.New(raftstate.Config{
 		ID: cfg.NodeID, Dir: filepath.Join(cfg.DataDir, cfg.NodeID), Address: cfg.RaftAddress,
@@ -55,15 +55,16 @@ func New(cfg *config.Config, log *slog.Logger) (*Node, error) {
 		if err != nil {
 			return nil, fmt.Errorf("setting up pipeline %s: %w", p.Name, err)
 		}
-		report.members = append(report.members, member)
+		n.members = append(n.members, member)
 	}
+	report.members = n.members
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(metrics, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	n.web, err = web.New(web.Config{
 		Listen: cfg.HTTP.Listen, Token: cfg.HTTP.Token, ReadToken: cfg.HTTP.ReadToken,
 		CertFile: cfg.HTTP.TLS.Cert, KeyFile: cfg.HTTP.TLS.Key,
-	}, report, registry, log)
+	}, report, &operator{raft: n.raft, members: n.members, log: log}, registry, log)
 	if err != nil {
 		return nil, fmt.Errorf("setting up HTTP: %w", err)
 	}
@@ -78,7 +79,7 @@ func (n *Node) add(p config.Pipeline) (member, error) {
 	}
 	log := n.log.With("pipeline", p.Name)
 	source, err := postgres.New(p.Postgres, postgres.Options{
-		Application: "kafkasync " + n.cfg.Name + "/" + p.Name, Selector: router, Logger: log,
+		Pipeline: p.Name, Application: "kafkasync " + n.cfg.Name + "/" + p.Name, Selector: router, Logger: log,
 	})
 	if err != nil {
 		return member{}, err
@@ -94,10 +95,12 @@ func (n *Node) add(p config.Pipeline) (member, error) {
 	if err != nil {
 		return member{}, err
 	}
-	n.supervisors = append(n.supervisors, &supervisor{
-		name: p.Name, hold: n.raft.Hold, run: pipe.Run, status: pipe.Status(), log: n.log,
-	})
-	return member{status: pipe.Status(), tables: source.Tables}, nil
+	return member{
+		name: p.Name, status: pipe.Status(), source: source, captures: router.Captures,
+		supervisor: &supervisor{
+			name: p.Name, hold: n.raft.Hold, run: pipe.Run, status: pipe.Status(), log: n.log, orders: newOrders(),
+		},
+	}, nil
 }
 
 // topicsOf names the topics of the covered tables.
@@ -151,8 +154,8 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 	serve("serving HTTP", func(ctx context.Context) error { return n.web.Serve(ctx, listener) })
 	serve("keeping the cluster's state", n.raft.Run)
-	for _, s := range n.supervisors {
-		pipelines.Go(func() { s.supervise(ctx) })
+	for _, m := range n.members {
+		pipelines.Go(func() { m.supervisor.supervise(ctx) })
 	}
 	n.log.InfoContext(ctx, "running", "node", n.cfg.NodeID, "http", listener.Addr().String())
 

@@ -15,12 +15,6 @@ type report struct {
 	members []member
 }
 
-// member is a pipeline of this node.
-type member struct {
-	status *pipeline.Status
-	tables func() []string
-}
-
 // Ready returns nil when the quorum is reachable and this node has caught up with it.
 func (r *report) Ready() error { return r.raft.Ready() }
 
@@ -50,16 +44,29 @@ func (r *report) Status() web.Status {
 		}
 		status.Cluster.Nodes = append(status.Cluster.Nodes, node)
 	}
-	holders := make(map[string]string)
+	remembered := make(map[string]raftstate.Pipeline)
 	for _, p := range state.Pipelines {
-		holders[p.Name] = p.Holder
+		remembered[p.Name] = p
+		for _, g := range p.Gaps {
+			status.Gaps = append(status.Gaps, gapOf(p.Name, g))
+		}
 	}
 	for i, s := range r.snapshots() {
+		p := remembered[s.Name]
 		status.Pipelines = append(status.Pipelines, web.Pipeline{
-			Name: s.Name, State: string(s.State), Holder: holders[s.Name], Epoch: s.Epoch,
-			Position: string(s.Position), LagBytes: s.LagBytes, LagSeconds: s.LagSeconds,
-			Error: s.Error, Tables: r.members[i].tables(),
+			Name: s.Name, State: string(s.State), Holder: p.Holder, Epoch: p.Epoch,
+			Position: string(p.Position), LagBytes: s.LagBytes, LagSeconds: s.LagSeconds,
+			Error: s.Error, Tables: r.members[i].tables(p.Covered),
 		})
 	}
 	return status
+}
+
+// gaps counts those of each pipeline.
+func (r *report) gaps() map[string]int {
+	counts := make(map[string]int)
+	for _, p := range r.raft.Status().Pipelines {
+		counts[p.Name] = len(p.Gaps)
+	}
+	return counts
 }

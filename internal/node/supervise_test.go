@@ -35,6 +35,7 @@ func newTrial(run func(n int) error) *trial {
 		},
 		status: pipeline.NewStatus("shop"),
 		log:    slog.New(slog.NewTextHandler(&t.said, nil)),
+		orders: newOrders(),
 	}
 	return t
 }

@@ -15,10 +15,11 @@ import (
 
 // api answers the requests.
 type api struct {
-	cfg    Config
-	report Reporter
-	page   *page
-	log    *slog.Logger
+	cfg      Config
+	report   Reporter
+	operator Operator
+	page     *page
+	log      *slog.Logger
 }
 
 // routes builds the handler. Whoever asks whether the node lives or is ready is a
@@ -27,6 +28,7 @@ func (a *api) routes(metrics prometheus.Gatherer) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", a.healthz)
 	mux.HandleFunc("GET /readyz", a.readyz)
+	a.changes(mux)
 
 	read := http.NewServeMux()
 	read.HandleFunc("GET /{$}", a.index)
@@ -46,7 +48,7 @@ func (a *api) changing(next http.Handler) http.Handler {
 		case r.Method == http.MethodGet || r.Method == http.MethodHead:
 			next.ServeHTTP(w, r)
 		case a.cfg.Token == "":
-			http.Error(w, "nothing can be changed over HTTP: http.token is not set", http.StatusForbidden)
+			http.Error(w, "nothing can be changed over HTTP: http.token is not set in this node's file", http.StatusForbidden)
 		case !bears(r, a.cfg.Token):
 			unauthorized(w, "this needs http.token as a bearer token")
 		default:
@@ -98,15 +100,21 @@ func (a *api) readyz(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (a *api) status(w http.ResponseWriter, _ *http.Request) {
+	body, err := indented(a.report.Status())
+	if err != nil {
+		a.fail(w, "encoding the status", err)
+		return
+	}
+	a.write(w, "application/json", body)
+}
+
+func indented(v any) ([]byte, error) {
 	var body bytes.Buffer
 	enc := json.NewEncoder(&body)
 	enc.SetEscapeHTML(false) // read by people and jq, not inside HTML
 	enc.SetIndent("", "  ")
-	if err := enc.Encode(a.report.Status()); err != nil {
-		a.fail(w, "encoding the status", err)
-		return
-	}
-	a.write(w, "application/json", body.Bytes())
+	err := enc.Encode(v)
+	return body.Bytes(), err
 }
 
 func (a *api) index(w http.ResponseWriter, _ *http.Request) {

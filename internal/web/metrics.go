@@ -15,17 +15,20 @@ import (
 type Metrics struct {
 	leads     func() bool
 	pipelines func() []pipeline.Snapshot
+	gaps      func() map[string]int
 
 	raftCommit prometheus.Histogram
 
 	leader, streaming, lagBytes, lagSeconds *prometheus.Desc
+	gapsOpen                                *prometheus.Desc
 	changes, published, restarts            *prometheus.Desc
 	publish, commitToPublish                *prometheus.Desc
 }
 
 // NewMetrics returns the collector; the caller registers it. leads reports
-// whether this node is the leader; pipelines returns those that run, or last ran, on this node.
-func NewMetrics(leads func() bool, pipelines func() []pipeline.Snapshot) *Metrics {
+// whether this node is the leader; pipelines returns those that run, or last ran, on this node; gaps
+// counts those of each pipeline that are known.
+func NewMetrics(leads func() bool, pipelines func() []pipeline.Snapshot, gaps func() map[string]int) *Metrics {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc("kafkasync_"+name, help, labels, nil)
 	}
@@ -35,6 +38,7 @@ func NewMetrics(leads func() bool, pipelines func() []pipeline.Snapshot) *Metric
 	return &Metrics{
 		leads:     leads,
 		pipelines: pipelines,
+		gaps:      gaps,
 		raftCommit: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "kafkasync_raft_commit_seconds",
 			Help:    "Time until a quorum had stored a command.",
@@ -44,6 +48,7 @@ func NewMetrics(leads func() bool, pipelines func() []pipeline.Snapshot) *Metric
 		streaming:       perPipeline("streaming", "1 while the pipeline reads the log, else 0."),
 		lagBytes:        perPipeline("lag_bytes", "Bytes of the log known to follow what is published."),
 		lagSeconds:      perPipeline("lag_seconds", "Age of the commit of the oldest change that is read and not published."),
+		gapsOpen:        perPipeline("gaps_open", "Gaps that nobody has closed: changes of a table that were not published."),
 		changes:         perPipeline("changes_total", "Changes published.", "table", "op"),
 		published:       perPipeline("published_total", "Messages published.", "topic"),
 		restarts:        perPipeline("restarts_total", "Runs that were followed by another one.", "cause"),
@@ -59,7 +64,7 @@ func (m *Metrics) ObserveRaftCommit(took time.Duration) { m.raftCommit.Observe(t
 func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 	m.raftCommit.Describe(ch)
 	for _, d := range []*prometheus.Desc{
-		m.leader, m.streaming, m.lagBytes, m.lagSeconds,
+		m.leader, m.streaming, m.lagBytes, m.lagSeconds, m.gapsOpen,
 		m.changes, m.published, m.restarts, m.publish, m.commitToPublish,
 	} {
 		ch <- d
@@ -70,8 +75,10 @@ func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	m.raftCommit.Collect(ch)
 	send(ch, m.leader, prometheus.GaugeValue, oneIf(m.leads()))
+	gaps := m.gaps()
 	for _, p := range m.pipelines() {
 		m.collect(ch, &p)
+		send(ch, m.gapsOpen, prometheus.GaugeValue, float64(gaps[p.Name]), p.Name)
 	}
 }
 

@@ -22,6 +22,8 @@ func scrape(t *testing.T, m *web.Metrics) answer {
 	return ask(t, http.MethodGet, start(t, web.Config{}, &reporter{}, registry)+"/metrics", "")
 }
 
+func noGaps() map[string]int { return nil }
+
 func TestMetricsAreTheContract(t *testing.T) {
 	snapshots := []pipeline.Snapshot{
 		{
@@ -41,7 +43,8 @@ func TestMetricsAreTheContract(t *testing.T) {
 			CommitToPublishSeconds: pipeline.Histogram{Bounds: []float64{1}, Counts: []uint64{0, 0}},
 		},
 	}
-	m := web.NewMetrics(func() bool { return true }, func() []pipeline.Snapshot { return snapshots })
+	m := web.NewMetrics(func() bool { return true }, func() []pipeline.Snapshot { return snapshots },
+		func() map[string]int { return map[string]int{"shop": 2} })
 	m.ObserveRaftCommit(250 * time.Millisecond)
 	m.ObserveRaftCommit(500 * time.Millisecond)
 	got := scrape(t, m)
@@ -53,14 +56,14 @@ func TestMetricsAreTheContract(t *testing.T) {
 
 func TestPipelineThatHasNotRunYetHasMetrics(t *testing.T) {
 	fresh := []pipeline.Snapshot{pipeline.NewStatus("shop").Snapshot(time.Now())}
-	got := scrape(t, web.NewMetrics(func() bool { return true }, func() []pipeline.Snapshot { return fresh }))
+	got := scrape(t, web.NewMetrics(func() bool { return true }, func() []pipeline.Snapshot { return fresh }, noGaps))
 	if got.code != http.StatusOK || !strings.Contains(got.body, "\nkafkasync_pipeline_streaming{pipeline=\"shop\"} 0\n") {
 		t.Errorf("got %d %s, want 200 and a pipeline that does not stream", got.code, got.body)
 	}
 }
 
 func TestFollowerWithoutPipelinesShowsThatItDoesNotLead(t *testing.T) {
-	got := scrape(t, web.NewMetrics(func() bool { return false }, func() []pipeline.Snapshot { return nil }))
+	got := scrape(t, web.NewMetrics(func() bool { return false }, func() []pipeline.Snapshot { return nil }, noGaps))
 	if got.code != http.StatusOK || !strings.Contains(got.body, "\nkafkasync_leader 0\n") {
 		t.Errorf("got %d %s, want kafkasync_leader 0", got.code, got.body)
 	}
@@ -84,7 +87,7 @@ func TestMetricThatCannotBeMadeFailsTheScrape(t *testing.T) {
 			broken, twice := status, status
 			tt.change(&broken)
 			twice.Name = "twice"
-			got := scrape(t, web.NewMetrics(func() bool { return true }, func() []pipeline.Snapshot { return []pipeline.Snapshot{broken, twice} }))
+			got := scrape(t, web.NewMetrics(func() bool { return true }, func() []pipeline.Snapshot { return []pipeline.Snapshot{broken, twice} }, noGaps))
 			if got.code != http.StatusInternalServerError {
 				t.Errorf("got %d, want 500: an answer with holes looks like good news", got.code)
 			}

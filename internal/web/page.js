@@ -91,10 +91,10 @@ function show(s) {
   if (s.gaps.length) main.push(...section("Gaps: changes that were not published", s.gaps, [
     ["Pipeline", "", (g) => g.pipeline],
     ["Table", "code", (g) => g.table],
-    ["From", "code", (g) => g.from],
-    ["To", "code", (g) => g.to],
+    ["From", "code", (g) => g.from || "its beginning"],
+    ["To", "code", (g) => g.to || "now"],
     ["Cause", "", (g) => g.cause],
-    ["Fix", "code", (g) => g.fix],
+    ["Fix", "", (g) => g.fix],
   ]));
   document.getElementById("main").replaceChildren(...main);
 }

@@ -40,8 +40,8 @@ type Pipeline struct {
 	Position   string   `json:"position"`
 	LagBytes   int64    `json:"lag_bytes"`
 	LagSeconds float64  `json:"lag_seconds"`
-	Error      string   `json:"error"` // what, what is at risk, and what fixes it; "" if all is well
-	Tables     []string `json:"tables"`
+	Error      string   `json:"error"`  // what, what is at risk, and what fixes it; "" if all is well
+	Tables     []string `json:"tables"` // that are covered
 }
 
 // Delay is one delay of one topic.
@@ -57,8 +57,8 @@ type Delay struct {
 type Gap struct {
 	Pipeline string `json:"pipeline"`
 	Table    string `json:"table"`
-	From     string `json:"from"`
-	To       string `json:"to"`
+	From     string `json:"from"` // "": the table's beginning
+	To       string `json:"to"`   // "": it still lasts
 	Cause    string `json:"cause"`
 	Fix      string `json:"fix"`
 }

@@ -1,5 +1,5 @@
 // Package web is what a node shows over HTTP: the status page, its data as
-// JSON, health, readiness and metrics.
+// JSON, health, readiness and metrics; and how an operator's orders come in.
 //
 // It promises that a token which is configured guards what it says it guards,
 // and that reading changes nothing. It never decides anything about the cluster,
@@ -58,7 +58,7 @@ type Server struct {
 
 // New checks the configuration and starts nothing. What /metrics shows is what
 // metrics gathers: the caller registers the collectors.
-func New(cfg Config, report Reporter, metrics prometheus.Gatherer, log *slog.Logger) (*Server, error) {
+func New(cfg Config, report Reporter, operator Operator, metrics prometheus.Gatherer, log *slog.Logger) (*Server, error) {
 	if _, _, err := net.SplitHostPort(cfg.Listen); err != nil {
 		return nil, fmt.Errorf("reading http.listen: %w", err)
 	}
@@ -69,7 +69,7 @@ func New(cfg Config, report Reporter, metrics prometheus.Gatherer, log *slog.Log
 	if err != nil {
 		return nil, err
 	}
-	a := api{cfg: cfg, report: report, page: page, log: log}
+	a := api{cfg: cfg, report: report, operator: operator, page: page, log: log}
 	return &Server{cfg: cfg, handler: a.routes(metrics), log: log}, nil
 }
 

@@ -71,7 +71,7 @@ func start(t *testing.T, cfg web.Config, r *reporter, metrics prometheus.Gathere
 
 func newServer(t *testing.T, cfg web.Config, r *reporter, metrics prometheus.Gatherer) *web.Server {
 	t.Helper()
-	server, err := web.New(cfg, r, metrics, slog.New(slog.DiscardHandler))
+	server, err := web.New(cfg, r, nil, metrics, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatalf("New: %v", err)
 	}
@@ -170,7 +170,7 @@ func TestWrongConfigIsRefused(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := web.New(tt.cfg, &reporter{}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+			_, err := web.New(tt.cfg, &reporter{}, nil, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want an error that names %s", err, tt.want)
 			}
