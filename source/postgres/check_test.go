@@ -378,10 +378,6 @@ func TestEachProblemOfTheFileIsCuredByTheChangeThatItNames(t *testing.T) {
 			"T03", "no column title", "id, name, on_stock, price", func(p *patient) { p.rules.payload["public.products"] = []string{"name"} },
 		},
 		{
-			"a type that cannot be read", "", func(p *patient) { p.rules.payload["public.products"] = []string{"price"} },
-			"T03", `"price" of public.products has type numeric`, "leave it out", func(p *patient) { p.rules.payload["public.products"] = nil },
-		},
-		{
 			"a generated column", "ALTER TABLE products ADD twice bigint GENERATED ALWAYS AS (id * 2) STORED;",
 			func(p *patient) { p.rules.payload["public.products"] = []string{"twice"} },
 			"P13", `"twice" of public.products is generated`, "take column twice out", func(p *patient) { p.rules.payload["public.products"] = nil },

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pglogrepl"
@@ -14,7 +15,8 @@ import (
 // catalog answers what the log does not say. It is asked once per schema change.
 type catalog interface {
 	primaryKey(ctx context.Context, table uint32) ([]string, error)
-	typeName(ctx context.Context, oid uint32) (string, error)
+	// textual reports whether the binary form of a user's type is its text.
+	textual(ctx context.Context, oid uint32) (bool, error)
 }
 
 // pgoutput decodes the messages of the plugin pgoutput, protocol version 1
@@ -24,6 +26,9 @@ type pgoutput struct {
 	selector  source.Selector
 	catalog   catalog
 	relations map[uint32]*relation
+	types     map[uint32]typeName // of users and extensions
+	binary    bool                // the server was asked for binary output
+	textOnly  *atomic.Bool        // set when that was in vain
 
 	open      bool // between Begin and Commit
 	committed time.Time
@@ -52,7 +57,9 @@ func (d *pgoutput) decode(ctx context.Context, b *source.Batch, message []byte) 
 		err = d.truncate(b, r)
 	case 'R':
 		err = d.relation(ctx, r)
-	case 'M', 'O', 'Y': // a logical message, the origin, the name of a type: nothing for us
+	case 'Y':
+		d.typeName(r)
+	case 'M', 'O': // a logical message, the origin: nothing for us
 	default:
 		return fmt.Errorf("decoding the log: unknown message %q", kind)
 	}
@@ -236,7 +243,13 @@ func (c *column) value(b *source.Batch, r *reader) (source.Value, error) {
 		if c.slot < 0 || r.broken {
 			return source.Value{}, nil
 		}
-		return c.decode(b, text)
+		return c.text(b, text)
+	case 'b':
+		wire := r.take(int(r.uint32()))
+		if c.slot < 0 || r.broken {
+			return source.Value{}, nil
+		}
+		return c.binary(b, wire)
 	default:
 		if r.broken {
 			return source.Value{}, nil

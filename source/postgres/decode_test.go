@@ -32,7 +32,7 @@ func (idOnly) Key(_ string, primaryKey []string) []string { return primaryKey }
 type fixedCatalog []string
 
 func (c fixedCatalog) primaryKey(context.Context, uint32) ([]string, error) { return c, nil }
-func (fixedCatalog) typeName(context.Context, uint32) (string, error)       { return "numeric", nil }
+func (fixedCatalog) textual(context.Context, uint32) (bool, error)          { return false, nil }
 
 func newDecoder(selector source.Selector, key ...string) *pgoutput {
 	return &pgoutput{selector: selector, catalog: fixedCatalog(key), relations: map[uint32]*relation{}}
@@ -62,13 +62,18 @@ func message(parts ...any) []byte {
 	return m
 }
 
-// tuple builds the columns of a row: nil is null, "\x00" is unchanged TOAST.
+// tuple builds the columns of a row: nil is null, "\x00" is unchanged TOAST, a
+// string is in text form, bytes are in binary form.
 func tuple(values ...any) []byte {
 	m := message(uint16(len(values)))
 	for _, v := range values {
-		switch text, _ := v.(string); {
+		text, _ := v.(string)
+		wire, isBinary := v.([]byte)
+		switch {
 		case v == nil:
 			m = append(m, 'n')
+		case isBinary:
+			m = append(message(m, 'b', uint32(len(wire))), wire...)
 		case text == "\x00":
 			m = append(m, 'u')
 		default:
@@ -153,7 +158,6 @@ func TestWhatCannotBeDecodedIsRefusedByName(t *testing.T) {
 		messages [][]byte
 		want     string
 	}{
-		{"a type", []string{"id"}, idOnly{[]string{"price"}}, [][]byte{products('d', 1, 0, 0)}, `column "price" of public.products has type numeric`},
 		{"a key of another time", []string{"id", "price"}, idOnly{}, [][]byte{products('d', 1, 1, 0)}, "its primary key was another (columns id, name)"},
 		{"no key", nil, idOnly{}, [][]byte{products('d', 0, 0, 0)}, "public.products has no key"},
 		{"a row of an unknown table", nil, idOnly{}, [][]byte{begin, message('I', uint32(9), 'N', tuple("1"))}, "table 9, which was not described"},
@@ -178,47 +182,136 @@ func TestWhatCannotBeDecodedIsRefusedByName(t *testing.T) {
 	}
 }
 
-func TestDecodingARowDoesNotAllocate(t *testing.T) {
-	d := newDecoder(idOnly{}, "id")
-	b := new(source.Batch)
-	row := message('U', uint32(7), 'N', tuple("1234567890", strings.Repeat("x", 300), "1.5"))
-	rows := func() {
-		b.Reset()
-		for range 1000 {
-			if err := d.decode(t.Context(), b, row); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	for _, m := range [][]byte{begin, products('d', 1, 0, 0)} {
-		if err := d.decode(t.Context(), b, m); err != nil {
+func TestTheFormOfAColumnIsThatOfItsOwnValue(t *testing.T) {
+	d := newDecoder(idOnly{[]string{"name", "price"}}, "id")
+	var b source.Batch
+	for _, m := range [][]byte{
+		begin, products('d', 1, 0, 0),
+		message('I', uint32(7), 'N', tuple("42", []byte("a"), "1.5")),
+		message('I', uint32(7), 'N', tuple([]byte{0, 0, 0, 0, 0, 0, 0, 42}, "a", []byte{0, 2, 0, 0, 0, 0, 0, 1, 0, 1, 0x13, 0x88})),
+	} {
+		if err := d.decode(t.Context(), &b, m); err != nil {
 			t.Fatal(err)
 		}
 	}
-	rows() // grows the batch to its size
-	rows()
-	if got := testing.AllocsPerRun(10, rows); got > 2 {
-		t.Errorf("got %v allocations for 1000 rows, want none", got)
+	for _, c := range b.Changes {
+		if got, want := show(c.New), "3:42 6:a 6:1.5"; got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
+func TestADomainIsDecodedAsTheTypeThatTheLogNamesForIt(t *testing.T) {
+	for _, c := range []struct{ schema, name, text, want string }{
+		{"", "int8", "7", "3:7"},
+		{"", "bytea", `\x07`, "7:\a"},
+		{"", "tsvector", "'a'", "6:'a'"},
+		{"public", "int8", "7", "6:7"}, // a user's own
+	} {
+		d := newDecoder(idOnly{}, "id")
+		var b source.Batch
+		for _, m := range [][]byte{
+			begin, message('Y', uint32(20001), c.schema, c.name),
+			message('R', uint32(8), "public", "t", 'd', uint16(1), byte(1), "id", uint32(20001), uint32(0)),
+			message('I', uint32(8), 'N', tuple(c.text)),
+		} {
+			if err := d.decode(t.Context(), &b, m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := show(b.Changes[0].New); got != c.want {
+			t.Errorf("a domain over %s.%s: got %q, want %q", c.schema, c.name, got, c.want)
+		}
+	}
+}
+
+// frequent is a table of the types that keys mostly have, and one row of it.
+func frequent(inBinary bool) (relation, row []byte) {
+	columns := []struct {
+		oid    uint32
+		text   string
+		binary []byte
+	}{
+		{pgtype.Int8OID, "1234567890", message(uint64(1234567890))},
+		{pgtype.UUIDOID, "7f9c24e8-3b12-4fef-91e0-56a2d5a5a5a5", message(uint64(0x7f9c24e83b124fef), uint64(0x91e056a2d5a5a5a5))},
+		{pgtype.TextOID, "tenant", []byte("tenant")},
+		{pgtype.TimestamptzOID, "2026-11-21 10:50:00.12+00", message(uint64(0x0003037e9d0ea0c0))},
+		{pgtype.Int4OID, "7", message(uint32(7))},
+		{pgtype.BoolOID, "t", []byte{1}},
+	}
+	relation = message('R', uint32(7), "public", "frequent", 'f', uint16(len(columns)))
+	values := make([]any, len(columns))
+	for i, c := range columns {
+		relation = message(relation, byte(1), fmt.Sprintf("c%d", i), c.oid, uint32(0))
+		values[i] = c.text
+		if inBinary {
+			values[i] = c.binary
+		}
+	}
+	return relation, message('U', uint32(7), 'N', tuple(values...))
+}
+
+func TestDecodingARowDoesNotAllocate(t *testing.T) {
+	for _, inBinary := range []bool{false, true} {
+		relation, row := frequent(inBinary)
+		d := newDecoder(idOnly{}, "c0", "c1", "c2", "c3", "c4", "c5")
+		b := new(source.Batch)
+		rows := func() {
+			b.Reset()
+			for range 1000 {
+				if err := d.decode(t.Context(), b, row); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		for _, m := range [][]byte{begin, relation} {
+			if err := d.decode(t.Context(), b, m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		rows() // grows the batch to its size
+		rows()
+		if got := testing.AllocsPerRun(10, rows); got > 2 {
+			t.Errorf("binary %v: got %v allocations for 1000 rows, want none", inBinary, got)
+		}
 	}
 }
 
 func BenchmarkDecode(b *testing.B) {
-	d := newDecoder(idOnly{}, "id")
-	var batch source.Batch
-	row := message('U', uint32(7), 'N', tuple("1234567890", strings.Repeat("x", 300), "1.5"))
-	for _, m := range [][]byte{begin, products('d', 1, 0, 0)} {
-		if err := d.decode(b.Context(), &batch, m); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.ReportAllocs()
-	for b.Loop() {
-		if len(batch.Changes) >= maxBatchChanges {
-			batch.Reset()
-		}
-		if err := d.decode(b.Context(), &batch, row); err != nil {
-			b.Fatal(err)
-		}
+	wide := strings.Repeat("x", 300)
+	for _, bench := range []struct {
+		name string
+		key  []string
+		make func() (relation, row []byte)
+	}{
+		{"id/text", []string{"id"}, func() (relation, row []byte) {
+			return products('d', 1, 0, 0), message('U', uint32(7), 'N', tuple("1234567890", wide, "1.5"))
+		}},
+		{"id/binary", []string{"id"}, func() (relation, row []byte) {
+			return products('d', 1, 0, 0), message('U', uint32(7), 'N', tuple(message(uint64(1234567890)), wide, "1.5"))
+		}},
+		{"six/text", []string{"c0", "c1", "c2", "c3", "c4", "c5"}, func() (relation, row []byte) { return frequent(false) }},
+		{"six/binary", []string{"c0", "c1", "c2", "c3", "c4", "c5"}, func() (relation, row []byte) { return frequent(true) }},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			relation, row := bench.make()
+			d := newDecoder(idOnly{}, bench.key...)
+			var batch source.Batch
+			for _, m := range [][]byte{begin, relation} {
+				if err := d.decode(b.Context(), &batch, m); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if len(batch.Changes) >= maxBatchChanges {
+					batch.Reset()
+				}
+				if err := d.decode(b.Context(), &batch, row); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
 
@@ -226,6 +319,8 @@ func FuzzDecode(f *testing.F) {
 	f.Add(begin)
 	f.Add(products('d', 1, 1, 0))
 	f.Add(message('U', uint32(7), 'O', tuple("41", nil, "\x00"), 'N', tuple("42", "a", "1")))
+	f.Add(message('U', uint32(7), 'N', tuple([]byte{0, 0, 0, 0, 0, 0, 0, 42}, []byte("a"), []byte{0})))
+	f.Add(message('Y', uint32(20001), "", "int8"))
 	f.Add(message('T', uint32(2), byte(1), uint32(7), uint32(7)))
 	f.Fuzz(func(t *testing.T, garbage []byte) {
 		d := newDecoder(idOnly{}, "id")

@@ -48,7 +48,6 @@ func TestAFirstStartRefusesWhatItWouldLose(t *testing.T) {
 		},
 		{"no key", []string{"CREATE TABLE t (id int)"}, columns{"public.t": {"id"}}, "its UPDATE and DELETE would fail"},
 		{"an unlogged table", []string{"CREATE UNLOGGED TABLE t (id int PRIMARY KEY)"}, columns{"public.t": nil}, "it is unlogged"},
-		{"a type", []string{"CREATE TABLE t (id numeric PRIMARY KEY)"}, columns{"public.t": nil}, "has type numeric"},
 		{"no table at all", nil, columns{"public.t": nil}, "no table of database"},
 		{
 			"a publication with a filter", []string{

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -27,17 +26,14 @@ func (l lookup) primaryKey(ctx context.Context, table uint32) ([]string, error) 
 	return h.primaryKey(), nil
 }
 
-func (l lookup) typeName(ctx context.Context, oid uint32) (string, error) {
+func (l lookup) textual(ctx context.Context, oid uint32) (bool, error) {
 	conn, err := connect(ctx, l.conn)
 	if err != nil {
-		return "", err
+		return false, err
 	}
 	defer hangUp(ctx, conn)
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	var name string
-	if err := conn.QueryRow(ctx, "SELECT format_type($1, NULL)", oid).Scan(&name); err != nil {
-		return "", classify(err, fmt.Sprintf("asking for the name of type %d", oid))
-	}
-	return name, nil
+	found, err := baseTypes(ctx, conn, []uint32{oid})
+	return found[oid].textual, err
 }

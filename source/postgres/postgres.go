@@ -9,7 +9,7 @@
 //
 // It never creates, alters or writes a table, never re-creates a lost slot,
 // never adds a table to its publication whose updates would start to fail, and
-// never guesses a type that it cannot decode.
+// never guesses a value: what it does not know is what the database prints.
 package postgres
 
 import (
@@ -38,6 +38,7 @@ type Source struct {
 	log      *slog.Logger
 	conn     *pgx.ConnConfig
 	covered  atomic.Pointer[[]string]
+	textOnly atomic.Bool // see binary.go
 }
 
 // New validates and assigns; it connects to nothing.
@@ -77,6 +78,9 @@ func connConfig(cfg Config, application string) (*pgx.ConnConfig, error) {
 	set["application_name"] = application
 	set["client_encoding"] = "UTF8"
 	set["DateStyle"] = "ISO"
+	set["IntervalStyle"] = "postgres"
+	set["bytea_output"] = "hex"
+	set["extra_float_digits"] = "1" // floats as short as they can be, and exact
 	set["TimeZone"] = "UTC"
 	set["statement_timeout"] = "0"
 	set["lock_timeout"] = "0"

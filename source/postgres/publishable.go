@@ -25,11 +25,6 @@ func (s *Source) requirePublishable(t *table) error {
 	if err != nil {
 		return err
 	}
-	for _, a := range t.Columns {
-		if slices.Contains(wanted, a.Name) && decoderOf(a.TypeOID) == nil {
-			return typeFault(t.Name, a.Name, a.TypeName)
-		}
-	}
 	return t.requireIdentity(identifying(s.selector.Key(t.Name, primary), primary, wanted), wanted)
 }
 

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -24,8 +25,12 @@ type column struct {
 	typeOID  uint32
 	identity bool // part of the replica identity
 	slot     int  // its place in a row of the table; -1: not wanted
-	decode   decoder
+	codec         // complete where the column is wanted
 }
+
+// typeName is what the log says of a type that a user or an extension made: its
+// name, or, of a domain, the name of the type below. The schema of what is built in is "".
+type typeName struct{ schema, name string }
 
 // relationMessage is what the wire says of a table.
 type relationMessage struct {
@@ -82,9 +87,9 @@ func (d *pgoutput) resolve(ctx context.Context, m relationMessage) (*relation, e
 			return nil, fmt.Errorf("choosing the columns of %s: there is no column %q", name, want)
 		}
 		c := &rel.columns[i]
-		c.slot, c.decode = slot, decoderOf(c.typeOID)
-		if c.decode == nil {
-			return nil, typeFault(name, c.name, d.typeName(ctx, c.typeOID))
+		c.slot = slot
+		if c.codec, err = d.codecOf(ctx, c.typeOID); err != nil {
+			return nil, fmt.Errorf("looking at column %q of %s: %w", want, name, err)
 		}
 		rel.last = max(rel.last, i)
 	}
@@ -107,15 +112,6 @@ func (m relationMessage) requireIdentity(name string, columns []string) error {
 		}
 	}
 	return nil
-}
-
-// typeFault refuses a column by the name of its type.
-func typeFault(table, column, typeName string) error {
-	return &kafkasync.Fault{
-		Class: kafkasync.Stop,
-		What:  fmt.Sprintf("column %q of %s has type %s, which cannot be a key or payload column yet", column, table, typeName),
-		Fix:   fmt.Sprintf("leave it out: set key and payload of the rule for %s to other columns, or skip: true", table),
-	}
 }
 
 // primaryKey returns the primary key in key order. The log tells which columns
@@ -157,11 +153,49 @@ func sameSet(a, b []string) bool {
 	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }
 
-// typeName names a type for an error text.
-func (d *pgoutput) typeName(ctx context.Context, oid uint32) string {
-	name, err := d.catalog.typeName(ctx, oid)
-	if err != nil || name == "" {
-		return fmt.Sprintf("with oid %d", oid)
+// typeName notes the name of a type; it comes before the relations that use it.
+func (d *pgoutput) typeName(r *reader) {
+	oid, name := r.uint32(), typeName{schema: r.text(), name: r.text()}
+	if d.types == nil {
+		d.types = map[uint32]typeName{}
 	}
-	return name
+	d.types[oid] = name
 }
+
+// codecOf returns the codec of a column's type; both of its decoders are set.
+func (d *pgoutput) codecOf(ctx context.Context, oid uint32) (codec, error) {
+	var c codec
+	switch name, made := d.types[oid]; {
+	case !made:
+		c = codecOf(oid)
+	case name.schema == "": // a domain
+		c = codecNamed(name.name)
+	default:
+		c = printed()
+		if d.binary {
+			textual, err := d.catalog.textual(ctx, oid)
+			if err != nil {
+				return codec{}, err
+			}
+			if textual {
+				c.binary = c.text
+			}
+		}
+	}
+	if c.binary == nil {
+		c.binary = d.noBinary
+	}
+	return c, nil
+}
+
+// noBinary ends a stream that was opened in binary form: the log is from a time
+// when the column's type was another one, or that change has just come. The next is opened in text form.
+func (d *pgoutput) noBinary(*source.Batch, []byte) (source.Value, error) {
+	if d.textOnly != nil {
+		d.textOnly.Store(true)
+	}
+	return source.Value{}, errNoBinary
+}
+
+// errNoBinary is of class Retry.
+var errNoBinary = errors.New("its type is read in text form only, and the next attempt reads all columns so")

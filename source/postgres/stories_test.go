@@ -135,20 +135,6 @@ func TestEveryTypeArrivesAsTheContractSays(t *testing.T) {
 	)
 }
 
-func TestATypeThatIsNotDecodedIsRefusedByNameAlsoWhileItRuns(t *testing.T) {
-	db := newDatabase(t, "CREATE TYPE mood AS ENUM ('good')", "CREATE TABLE days (day text PRIMARY KEY)")
-	p := db.begin(t, columns{"public.days": nil})
-	db.run(t, "ALTER TABLE days ALTER day TYPE mood USING day::mood", "INSERT INTO days VALUES ('good')")
-	var b source.Batch
-	var err error
-	for err == nil && len(b.Changes) == 0 {
-		err = p.stream.Next(t.Context(), &b)
-	}
-	if kafkasync.ClassOf(err) != kafkasync.Stop || !strings.Contains(err.Error(), `column "day" of public.days has type mood`) {
-		t.Errorf("got %v, want a stop that names the type", err)
-	}
-}
-
 func TestTablesOfEveryShape(t *testing.T) {
 	for _, c := range []struct {
 		name   string
