@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/kafkasync/kafkasync/internal/route"
 	"github.com/kafkasync/kafkasync/source"
@@ -76,7 +77,9 @@ func (r *reading) follow(t *testing.T, s *Source, binary bool, n int) ([]source.
 	w := new(wire)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	conn, err := s.connectReplication(ctx, w)
+	settings := s.conn.Config.Copy()
+	settings.RuntimeParams["replication"], settings.BuildFrontend = "database", w.frontend
+	conn, err := pgconn.ConnectConfig(ctx, settings)
 	if err != nil {
 		t.Fatal(err)
 	}
