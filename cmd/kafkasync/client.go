@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -21,6 +22,7 @@ import (
 
 const (
 	answerTimeout = 10 * time.Second
+	orderTimeout  = 35 * time.Second // the node answers an order within 30 s
 	maxAnswer     = 64 << 20
 )
 
@@ -29,13 +31,14 @@ type client struct {
 	http    *http.Client
 	scheme  string
 	address string // host:port
-	token   string
+	token   string // for reading
+	writes  string // the token for what changes something
 }
 
 // newClient returns a client of the node that the file describes, or of another
 // one at address with the same tokens and certificates.
 func newClient(cfg config.HTTP, address string) (*client, error) {
-	c := &client{scheme: "http", address: address, token: cfg.ReadToken}
+	c := &client{scheme: "http", address: address, token: cfg.ReadToken, writes: cfg.Token}
 	if address == "" {
 		c.address = reachable(cfg.Listen)
 	}
@@ -94,34 +97,51 @@ func trusting(file string, own bool) (*tls.Config, error) {
 
 // get returns the body of a good answer.
 func (c *client) get(ctx context.Context, path string) ([]byte, error) {
-	target := url.URL{Scheme: c.scheme, Host: c.address, Path: path}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
-	if err != nil {
-		return nil, fmt.Errorf("asking the node at %s: %w", c.address, err)
-	}
-	if c.token != "" {
-		req.Header.Set("Authorization", "Bearer "+c.token)
-	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return nil, c.silence(err)
-	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err := errors.Join(err, resp.Body.Close()); err != nil {
-		return nil, fmt.Errorf("reading the answer of the node at %s: %w", c.address, err)
-	}
-	switch resp.StatusCode {
-	case http.StatusOK:
+	code, body, err := c.send(ctx, http.MethodGet, path, nil)
+	switch {
+	case err != nil:
+		return nil, err
+	case code == http.StatusOK:
 		return body, nil
-	case http.StatusUnauthorized:
+	case code == http.StatusUnauthorized:
 		return nil, &kafkasync.Fault{
 			What: fmt.Sprintf("the node at %s does not accept the read token", c.address),
 			Fix:  "set http.read_token in the file to that of the node, and name the file with -c FILE",
 		}
 	default:
-		return nil, fmt.Errorf("asking the node at %s: it answered %s to %s: %.200s",
-			c.address, resp.Status, path, strings.TrimSpace(string(body)))
+		return nil, c.unexpected(code, path, body)
 	}
+}
+
+// send returns what the node answers. A body is JSON.
+func (c *client) send(ctx context.Context, method, path string, body []byte) (code int, answer []byte, err error) {
+	target := url.URL{Scheme: c.scheme, Host: c.address, Path: path}
+	req, err := http.NewRequestWithContext(ctx, method, target.String(), bytes.NewReader(body))
+	if err != nil {
+		return 0, nil, fmt.Errorf("asking the node at %s: %w", c.address, err)
+	}
+	token, asking := c.token, *c.http
+	if method != http.MethodGet {
+		token, asking.Timeout = c.writes, orderTimeout
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	resp, err := asking.Do(req)
+	if err != nil {
+		return 0, nil, c.silence(err)
+	}
+	answer, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err := errors.Join(err, resp.Body.Close()); err != nil {
+		return 0, nil, fmt.Errorf("reading the answer of the node at %s: %w", c.address, err)
+	}
+	return resp.StatusCode, answer, nil
+}
+
+func (c *client) unexpected(code int, path string, body []byte) error {
+	return fmt.Errorf("asking the node at %s: it answered %d %s to %s: %.200s",
+		c.address, code, http.StatusText(code), path, strings.TrimSpace(string(body)))
 }
 
 // silence says that no answer came.

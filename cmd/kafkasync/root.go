@@ -67,7 +67,8 @@ It is set up in one file; see 'kafkasync run --help'.`,
 	}
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(newRun(), newCheck(), newStatus(), newConsume(), newDemo(), newVersion())
+	root.AddCommand(newRun(), newCheck(), newStatus(), newConsume(), newRecover(), newPosition(), newTable(), newPipeline(),
+		newDemo(), newVersion())
 	root.SetHelpCommand(newHelp())
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {

@@ -35,6 +35,17 @@ func TestWrongUsageExitsWith2AndSaysWhy(t *testing.T) {
 		{[]string{"consume", "a", "b"}, "consume needs one TOPIC, got 2"},
 		{[]string{"consume", "a", "--limit", "many"}, `"--limit" flag`},
 		{[]string{"consume", "a", "--limit", "-1"}, "--limit cannot be -1"},
+		{[]string{"recover", "--new-slot"}, "recover needs PIPELINE, got nothing"},
+		{[]string{"recover", "shop"}, "exactly one of --new-slot, --adopt-slot and --skip-to"},
+		{[]string{"recover", "shop", "--new-slot", "--adopt-slot"}, "exactly one of --new-slot"},
+		{[]string{"recover", "shop", "--skip-to", "x"}, "add --accept-gap to allow it"},
+		{[]string{"position"}, "which command? kafkasync position has show, set"},
+		{[]string{"position", "move"}, `unknown command "move" for "kafkasync position": it has show, set`},
+		{[]string{"position", "show", "a", "b"}, "show needs PIPELINE, got a b"},
+		{[]string{"position", "set", "shop"}, "set needs PIPELINE and POSITION, got shop"},
+		{[]string{"table"}, "which command? kafkasync table has forget"},
+		{[]string{"table", "forget", "shop"}, "forget needs PIPELINE and TABLE, got shop"},
+		{[]string{"pipeline", "drop"}, "drop needs PIPELINE, got nothing"},
 		{[]string{"demo", "extra"}, `"extra"`},
 		{[]string{"demo", "--rows", "many"}, `"--rows" flag`},
 		{[]string{"demo", "--rows", "999"}, "--rows cannot be 999"},
@@ -69,10 +80,12 @@ func TestNodeOfTheEnvironmentIsChecked(t *testing.T) {
 
 func TestHelpTexts(t *testing.T) {
 	t.Setenv("KAFKASYNC_NODE", "shown-nowhere")
-	for _, args := range []string{"", "run", "check", "status", "consume", "demo", "version"} {
+	for _, args := range []string{
+		"", "run", "check", "status", "consume", "recover", "position", "position show", "position set", "table forget", "pipeline drop", "demo", "version",
+	} {
 		name := "help.txt"
 		if args != "" {
-			name = "help_" + args + ".txt"
+			name = "help_" + strings.ReplaceAll(args, " ", "_") + ".txt"
 		}
 		t.Run(name, func(t *testing.T) {
 			got := command(t.Context(), append(strings.Fields(args), "--help")...)

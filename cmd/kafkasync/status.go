@@ -37,7 +37,7 @@ With --json --watch every look is one line.`,
   kafkasync status --json | jq '.pipelines[] | {name, state, lag_seconds}'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := statusConfig(file, cmd.Flags().Changed("config"), address)
+			cfg, err := nodeConfig(file, cmd.Flags().Changed("config"), address)
 			if err != nil {
 				return err
 			}
@@ -63,9 +63,9 @@ With --json --watch every look is one line.`,
 	return cmd
 }
 
-// statusConfig returns how to reach a node. With an address the file is read
+// nodeConfig returns how to reach a node. With an address the file is read
 // only for its token and certificate, if it is there or was asked for.
-func statusConfig(file string, asked bool, address string) (config.HTTP, error) {
+func nodeConfig(file string, asked bool, address string) (config.HTTP, error) {
 	if address != "" && !asked {
 		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
 			return config.HTTP{}, nil
