@@ -26,7 +26,7 @@ func inspect(ctx context.Context, cfg *config.Config) ([]finding, error) {
 			return nil, fmt.Errorf("reading the rules of pipeline %s: %w", p.Name, err)
 		}
 		seen := &witness{Router: router}
-		for _, f := range slotInData(postgres.Check(ctx, p.Postgres, seen), p.Postgres.Slot, cfg.DataDir) {
+		for _, f := range slotInData(postgres.Check(ctx, p.Postgres, seen, postgres.CheckOptions{Pipeline: p.Name}), p.Postgres.Slot, cfg.DataDir) {
 			findings = append(findings, finding{f, p.Name})
 		}
 		found, err := router.Topics(seen.tables)

@@ -21,26 +21,38 @@ type rulebook interface {
 	Mentions(table string) bool
 }
 
+// CheckOptions is what is known of a pipeline beside its part of the file.
+type CheckOptions struct {
+	Pipeline string // as `kafkasync recover` wants it
+	// Checkpoint asks a running node for the pipeline's position, "" if there is
+	// none yet. nil: no node runs, and nobody else knows.
+	Checkpoint func(context.Context) (source.Position, error)
+}
+
 // Check looks over the server, the tables that sel captures, the publication and
-// the slot, and changes nothing. The findings come in that order, errors and
-// warnings first, each with what fixes it; then one for each check that passed.
-// If no connection can be made, or the server is none that can be followed, that
-// is the last finding and the rest is not looked at.
+// the slot. It changes nothing, but where there is a slot it writes one empty
+// message to the log, to see whether it comes out. The findings come in that
+// order, errors and warnings first, each with what fixes it; then one for each
+// check that passed, which may still have a hint. If no connection can be made,
+// or the server is none that can be followed, that is the last finding and the
+// rest is not looked at.
 //
 // A Fix that begins with SQL is SQL to its end, remarks as comments. What it
 // needs more than our role may do is for a superuser or the table's owner.
-func Check(ctx context.Context, cfg Config, sel source.Selector) []kafkasync.Finding {
-	c := &checkup{cfg: cfg, sel: sel}
+func Check(ctx context.Context, cfg Config, sel source.Selector, opts CheckOptions) []kafkasync.Finding {
+	c := &checkup{cfg: cfg, sel: sel, opts: opts}
 	c.run(ctx)
 	return append(c.problems, c.fine...)
 }
 
 // checkup is one run of Check: what was seen of the server, and what is wrong with it.
 type checkup struct {
-	cfg Config
-	sel source.Selector
+	cfg  Config
+	sel  source.Selector
+	opts CheckOptions
 
 	server   serverFacts
+	identity place   // of the server, and how far its log had been written
 	tables   []table // all of the database
 	captured []table
 	pub      *publication // nil: none
@@ -55,9 +67,8 @@ func (c *checkup) run(ctx context.Context) {
 		c.failed("P04", classify(err, "reading source.postgres.url"))
 		return
 	}
-	conn, err := connect(ctx, settings)
-	if err != nil {
-		c.failed("P04", err)
+	conn := c.connect(ctx, settings)
+	if conn == nil {
 		return
 	}
 	defer hangUp(ctx, conn)
@@ -66,11 +77,17 @@ func (c *checkup) run(ctx context.Context) {
 	}
 	c.checkSettings()
 	c.checkLimits()
+	c.checkKeeping()
 	c.checkReplication(ctx, settings)
+	c.checkRole()
 	c.checkRules(ctx, conn)
 	c.checkTables()
 	c.checkPublication()
 	c.checkSlot()
+	c.checkCheckpoint(ctx, conn)
+	c.checkFailover(ctx, conn, settings)
+	c.checkSpill(ctx, conn)
+	c.checkHeartbeat(ctx, conn, settings)
 	c.checkTransactions(ctx, conn)
 }
 
@@ -117,9 +134,12 @@ func (c *checkup) report(id string, severity kafkasync.Severity, why, fix, what 
 }
 
 // okf says that a check passed, unless it has reported a problem.
-func (c *checkup) okf(id, what string, args ...any) {
+func (c *checkup) okf(id, what string, args ...any) { c.hintf(id, "", "", what, args...) }
+
+// hintf is okf with what could be better still.
+func (c *checkup) hintf(id, why, fix, what string, args ...any) {
 	if !c.reported(id) {
-		c.fine = append(c.fine, kafkasync.Finding{ID: id, Severity: kafkasync.SeverityOK, What: fmt.Sprintf(what, args...)})
+		c.fine = append(c.fine, kafkasync.Finding{ID: id, Severity: kafkasync.SeverityOK, What: fmt.Sprintf(what, args...), Why: why, Fix: fix})
 	}
 }
 

@@ -36,7 +36,7 @@ func (c *checkup) checkPublication() {
 // noPublication says whether the program can make it, and what to run if not.
 func (c *checkup) noPublication(publishable []table) {
 	if c.slot != nil {
-		c.errorf("P07", "the server finds a publication only for what was written after it was created", beginAnew(c.cfg.Slot),
+		c.errorf("P07", "the server finds a publication only for what was written after it was created", c.dropSlot(),
 			"slot %s exists, but publication %s does not", c.slot.Name, c.cfg.Publication)
 		return
 	}

@@ -3,6 +3,7 @@ package postgres
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // ourApplications begins the application_name of all connections of the program.
@@ -32,13 +33,14 @@ func (c *checkup) checkSlot() {
 	}
 	c.okf("P15", "slot %s is ours: pgoutput, database %s", s.Name, s.Database)
 	c.checkSlotHealth()
+	c.checkHeadroom()
 	c.checkSlotReader()
 }
 
 func (c *checkup) checkSlotHealth() {
 	s := c.slot
 	if why := s.lost(); why != "" {
-		c.errorf("P16", riskSlotGone, beginAnew(s.Name), "slot %s was invalidated: %s", s.Name, why)
+		c.errorf("P16", riskSlotGone, c.dropSlot(), "slot %s was invalidated: %s", s.Name, why)
 	} else if s.WALStatus == "unreserved" {
 		keep := max(2*c.server.SlotKeepMB, int(4*s.Retained>>20), minSlotKeepMB)
 		c.warnf("P16", "its log is removed at the next checkpoint, and the changes in it are lost",
@@ -46,6 +48,38 @@ func (c *checkup) checkSlotHealth() {
 			"slot %s is %d MB behind, more than the server keeps", s.Name, s.Retained>>20)
 	}
 	c.okf("P16", "slot %s is healthy, %d MB behind", s.Name, s.Retained>>20)
+}
+
+// dropSlot is for one that is of no more use.
+func (c *checkup) dropSlot() string {
+	return fmt.Sprintf("SELECT pg_drop_replication_slot(%s); -- with kafkasync stopped; then start it, and if the pipeline has a checkpoint: %s",
+		quoteText(c.slot.Name), c.recover("--new-slot"))
+}
+
+// checkHeadroom warns before the server gives the slot up.
+func (c *checkup) checkHeadroom() {
+	s, limit := c.slot, int64(c.server.SlotKeepMB)<<20
+	if limit <= 0 || s.lost() != "" || s.WALStatus == "unreserved" || s.SafeWALSize >= limit/4 {
+		return
+	}
+	left := bytesText(s.SafeWALSize)
+	if d := s.lasts(time.Now()); d > 0 {
+		left += fmt.Sprintf(" (%s as fast as the server has written since nobody reads it)", d)
+	}
+	c.warnf("P20", "then it is lost, and a gap recorded",
+		fmt.Sprintf("ALTER SYSTEM SET max_slot_wal_keep_size = '%dMB'; SELECT pg_reload_conf(); -- and let kafkasync catch up", 4*c.server.SlotKeepMB),
+		"slot %s is %s behind, and the server drops it after %s more", s.Name, bytesText(s.Retained), left)
+}
+
+// lasts returns how long it takes to write what may still be written, at the rate
+// since the slot was left; 0 if that is not known. The clocks of the server and
+// of this machine may differ, so a short time says nothing.
+func (s *slotState) lasts(now time.Time) time.Duration {
+	idle := now.Sub(s.InactiveSince)
+	if s.InactiveSince.IsZero() || idle < time.Minute || s.Retained <= 0 {
+		return 0
+	}
+	return time.Duration(float64(idle) * float64(s.SafeWALSize) / float64(s.Retained)).Round(time.Minute)
 }
 
 func (c *checkup) checkSlotReader() {
