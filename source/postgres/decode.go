@@ -138,7 +138,7 @@ func (d *pgoutput) truncate(b *source.Batch, r *reader) error {
 	r.byte() // options: cascade, restart identity
 	for range n {
 		rel, err := d.rowOf(r)
-		if err != nil {
+		if err != nil || r.broken {
 			return err
 		}
 		if rel != nil {

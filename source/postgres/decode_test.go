@@ -322,6 +322,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(message('U', uint32(7), 'N', tuple([]byte{0, 0, 0, 0, 0, 0, 0, 42}, []byte("a"), []byte{0})))
 	f.Add(message('Y', uint32(20001), "", "int8"))
 	f.Add(message('T', uint32(2), byte(1), uint32(7), uint32(7)))
+	f.Add(message('T', uint32(1<<30), byte(1), uint32(7))) // more than there are
 	f.Fuzz(func(t *testing.T, garbage []byte) {
 		d := newDecoder(idOnly{}, "id")
 		var b source.Batch
