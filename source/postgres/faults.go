@@ -19,8 +19,12 @@ import (
 // What an operator is told when changes are gone for good, and the way out.
 const (
 	riskSlotGone = "changes between the last checkpoint and a new slot are no longer in the server's log"
-	fixNewSlot   = "to begin anew at the present, stop kafkasync, drop the slot if it still exists, remove data_dir, " +
-		"start kafkasync, and refresh what your consumers store from the tables once"
+	// namePlace stands for the pipeline's name until Source.explain puts it in.
+	namePlace  = "PIPELINE"
+	fixNewSlot = "kafkasync recover " + namePlace + " --new-slot (begins at the present and records what is missing as gaps; " +
+		"then refresh what your consumers store of these tables once)"
+	fixAdoptSlot = "kafkasync recover " + namePlace + " --adopt-slot (goes on where the slot stands and records what is missing as gaps; " +
+		"then refresh what your consumers store of these tables once)"
 	fixCheck    = "kafkasync check prints the statement to run"
 	fixPooler   = "point source.postgres.url at the Postgres server itself, not at a pooler such as PgBouncer or RDS Proxy"
 	fixStandby  = "list all servers in source.postgres.url and add target_session_attrs=read-write"
@@ -28,11 +32,13 @@ const (
 		"(RDS, Aurora: rds.logical_replication=1; Cloud SQL: cloudsql.logical_decoding=on; Azure: wal_level=LOGICAL)"
 )
 
-// beginAnew is fixNewSlot as a statement, where the slot's name is known.
-func beginAnew(slot string) string {
-	return fmt.Sprintf("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s; "+
-		"-- with kafkasync stopped; then remove data_dir and start it: it begins at the present, so refresh what your consumers store from the tables once",
-		quoteText(slot))
+// explain puts the pipeline's name into what an operator is told to run.
+func (s *Source) explain(err error) error {
+	var fault *kafkasync.Fault
+	if errors.As(err, &fault) && s.pipeline != "" {
+		fault.Fix = strings.ReplaceAll(fault.Fix, namePlace, s.pipeline)
+	}
+	return err
 }
 
 // classify wraps err with what was being done. What it knows becomes a

@@ -147,13 +147,14 @@ func TestALaterTableThatCannotBeAddedHoldsUpNoOther(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	head, err := s.Head(t.Context(), sourcetest.Fresh())
+	memory := sourcetest.Fresh()
+	head, err := s.Head(t.Context(), memory)
 	if err != nil {
 		t.Fatal(err)
 	}
 	db.run(t, "CREATE TABLE keyless (n int)", "CREATE UNLOGGED TABLE unlogged (id int PRIMARY KEY)", `CREATE TABLE "foreign" (id int PRIMARY KEY)`,
 		"INSERT INTO keyless VALUES (1)", "UPDATE keyless SET n = 2", "INSERT INTO t VALUES (1)")
-	openTape(t, s, head).wants(t, "public.t c id=1")
+	openTape(t, s, head, memory.Again()).wants(t, "public.t c id=1")
 	if got, want := s.Tables(), []string{"public.t"}; !slices.Equal(got, want) {
 		t.Errorf("got the covered tables %q, want %q", got, want)
 	}
@@ -167,11 +168,12 @@ func (d decided) Mentions(table string) bool  { return d.Captures(table) || tabl
 
 func TestATableWhoseRuleIsGoneIsNotPassedOver(t *testing.T) {
 	db := newDatabase(t, "CREATE TABLE t (id int PRIMARY KEY)", "CREATE TABLE skipped (id int PRIMARY KEY)", "CREATE TABLE u (id int PRIMARY KEY)")
-	head, err := db.open(t, decided{columns{"public.t": nil, "public.u": nil, "public.skipped": nil}}).Head(t.Context(), sourcetest.Fresh())
+	memory := sourcetest.Fresh()
+	head, err := db.open(t, decided{columns{"public.t": nil, "public.u": nil, "public.skipped": nil}}).Head(t.Context(), memory)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = db.open(t, decided{columns{"public.u": nil}}).Open(t.Context(), head, sourcetest.Resumed())
+	_, err = db.open(t, decided{columns{"public.u": nil}}).Open(t.Context(), head, memory.Again())
 	if kafkasync.ClassOf(err) != kafkasync.Wait || !strings.Contains(err.Error(), "public.t") || strings.Contains(err.Error(), "public.skipped") {
 		t.Errorf("got %v, want to wait for the rule of public.t, and not for the one that is skipped", err)
 	}
@@ -179,13 +181,13 @@ func TestATableWhoseRuleIsGoneIsNotPassedOver(t *testing.T) {
 
 func TestAPublicationThatWasDroppedStops(t *testing.T) {
 	db := newDatabase(t, "CREATE TABLE t (id int PRIMARY KEY)")
-	s := db.open(t, columns{"public.t": nil})
-	head, err := s.Head(t.Context(), sourcetest.Fresh())
+	s, memory := db.open(t, columns{"public.t": nil}), sourcetest.Fresh()
+	head, err := s.Head(t.Context(), memory)
 	if err != nil {
 		t.Fatal(err)
 	}
 	db.run(t, "DROP PUBLICATION "+pgx.Identifier{db.conn.Config().Database}.Sanitize())
-	if _, err = s.Open(t.Context(), head, sourcetest.Resumed()); kafkasync.ClassOf(err) != kafkasync.Stop {
+	if _, err = s.Open(t.Context(), head, memory.Again()); kafkasync.ClassOf(err) != kafkasync.Stop {
 		t.Errorf("got %v, want a stop", err)
 	}
 }

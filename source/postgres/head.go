@@ -18,7 +18,12 @@ import (
 // up as of the change that it decodes, so one that is younger than the slot
 // would not be found. It waits for transactions that were open before the slot;
 // check P27 shows them.
-func (s *Source) Head(ctx context.Context, intent source.Memory) (source.Position, error) {
+func (s *Source) Head(ctx context.Context, memory source.Memory) (source.Position, error) {
+	at, err := s.head(ctx, memory)
+	return at, s.explain(err)
+}
+
+func (s *Source) head(ctx context.Context, memory source.Memory) (source.Position, error) {
 	conn, err := s.primary(ctx)
 	if err != nil {
 		return "", err
@@ -31,22 +36,30 @@ func (s *Source) Head(ctx context.Context, intent source.Memory) (source.Positio
 	if err != nil {
 		return "", err
 	}
-	if slot != nil && !intent.Declared() {
+	if slot != nil && !memory.Declared() {
 		return "", s.foreignSlot(slot)
 	}
 	found, err := s.firstTables(ctx, conn)
 	if err != nil {
 		return "", err
 	}
-	if !intent.Declared() {
-		if err := intent.Declare(ctx); err != nil {
+	if !memory.Declared() {
+		if err := memory.Declare(ctx); err != nil {
 			return "", err
 		}
+	}
+	if slot != nil {
+		return s.adopt(ctx, conn, slot, memory)
 	}
 	if err := s.publish(ctx, conn, found); err != nil {
 		return "", err
 	}
-	replication, err := s.connectReplication(ctx, new(wire))
+	// Before the slot: a slot that is found later, after a crash, is older than any
+	// table that was published since, and those must join like all that come late.
+	if err := s.coverAll(ctx, conn, memory); err != nil {
+		return "", err
+	}
+	replication, err := s.connectReplication(ctx, new(wire), s.application)
 	if err != nil {
 		return "", err
 	}
@@ -55,11 +68,35 @@ func (s *Source) Head(ctx context.Context, intent source.Memory) (source.Positio
 	if err != nil {
 		return "", err
 	}
-	if slot != nil {
-		return s.adopt(system, slot)
-	}
 	system.lsn, err = s.createSlot(ctx, replication)
 	return system.position(), err
+}
+
+// coverAll registers what is published as covered. What was interrupted before
+// stays so: how much of it is missing is known when it joins again.
+func (s *Source) coverAll(ctx context.Context, conn *pgx.Conn, memory source.Memory) error {
+	inv, err := takeInventory(ctx, conn, s.cfg.Publication)
+	if err != nil {
+		return err
+	}
+	interrupted := map[string]source.Coverage{}
+	for _, c := range memory.Covered() {
+		if c.Until != "" {
+			interrupted[c.Table] = c
+		}
+	}
+	var covered []source.Coverage
+	for _, e := range inv.entries {
+		if !e.Published || !s.selector.Captures(e.Name) {
+			continue
+		}
+		c, ok := interrupted[e.Name]
+		if !ok {
+			c = source.Coverage{Table: e.Name, ID: e.Membership}
+		}
+		covered = append(covered, c)
+	}
+	return memory.Cover(ctx, covered, nil)
 }
 
 // primary connects to a server that can be written to, since only its log is complete.
@@ -146,13 +183,14 @@ func (s *Source) foreignSlot(slot *slotState) error {
 		Class: kafkasync.Stop,
 		What:  fmt.Sprintf("there is a replication slot %s%s, which this pipeline has not made", slot.Name, reader),
 		Risk:  "another program may need it; what it has passed would be missing here",
-		Fix: fmt.Sprintf("set source.postgres.slot to another name, or, if nobody needs it: SELECT pg_drop_replication_slot(%s);",
-			quoteText(slot.Name)),
+		Fix: fmt.Sprintf("set source.postgres.slot to another name; or, if it is of an earlier life of this pipeline: kafkasync recover %s --adopt-slot (records a gap for each table); "+
+			"or, if nobody needs it: SELECT pg_drop_replication_slot(%s);", namePlace, quoteText(slot.Name)),
 	}
 }
 
-// adopt takes over a slot that a Head of this pipeline made before it was cut short.
-func (s *Source) adopt(system place, slot *slotState) (source.Position, error) {
+// adopt takes over a slot: one that a Head of this pipeline made before it was cut
+// short, or one that an operator has told us to. Only the latter finds nothing registered.
+func (s *Source) adopt(ctx context.Context, conn *pgx.Conn, slot *slotState, memory source.Memory) (source.Position, error) {
 	if err := s.requireOurs(slot); err != nil {
 		return "", err
 	}
@@ -161,6 +199,20 @@ func (s *Source) adopt(system place, slot *slotState) (source.Position, error) {
 			Class: kafkasync.Wait, What: fmt.Sprintf("the replication slot %s is still being made: it waits for transactions that are open", slot.Name),
 			Fix: "end long transactions; kafkasync check shows them",
 		}
+	}
+	if len(memory.Covered()) == 0 {
+		if err := s.coverAll(ctx, conn, memory); err != nil {
+			return "", err
+		}
+	}
+	replication, err := s.connectReplication(ctx, new(wire), s.application)
+	if err != nil {
+		return "", err
+	}
+	defer hangUp(ctx, replication)
+	system, err := identify(ctx, replication)
+	if err != nil {
+		return "", err
 	}
 	system.lsn = slot.ConfirmedFlush
 	return system.position(), nil
@@ -171,7 +223,7 @@ func (s *Source) requireOurs(slot *slotState) error {
 	if why := slot.lost(); why != "" {
 		return &kafkasync.Fault{
 			Class: kafkasync.Stop, What: fmt.Sprintf("the replication slot %s was invalidated: %s", slot.Name, why),
-			Risk: riskSlotGone, Fix: beginAnew(s.cfg.Slot),
+			Risk: riskSlotGone, Fix: fixNewSlot,
 		}
 	}
 	if slot.Plugin != "pgoutput" || slot.Database != s.conn.Database {
@@ -185,10 +237,10 @@ func (s *Source) requireOurs(slot *slotState) error {
 }
 
 // connectReplication opens a connection to a walsender, all of whose bytes are read through w.
-func (s *Source) connectReplication(ctx context.Context, w *wire) (*pgconn.PgConn, error) {
+func (s *Source) connectReplication(ctx context.Context, w *wire, application string) (*pgconn.PgConn, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	conn, err := pgconn.ConnectConfig(ctx, s.replicationConfig(w))
+	conn, err := pgconn.ConnectConfig(ctx, s.replicationConfig(w, application))
 	return conn, classify(err, "connecting for replication")
 }
 

@@ -10,12 +10,15 @@ import (
 	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/kafkasync/kafkasync"
 )
 
 const (
 	headEvery      = time.Second
 	heartbeatEvery = 10 * time.Second
 	queryTimeout   = 5 * time.Second
+	coverTimeout   = 30 * time.Second // adding a table waits for locks
 )
 
 // monitor watches the server beside the stream, over an ordinary connection: how
@@ -28,9 +31,10 @@ type monitor struct {
 	// leave ends the stream. A server that is shutting down waits until we have
 	// taken all of its log; while Kafka is away we never would, and our feedback
 	// keeps it from giving us up.
-	leave func(error)
-	head  atomic.Uint64
-	done  chan struct{}
+	leave  func(error)
+	keeper *keeper
+	head   atomic.Uint64
+	done   chan struct{}
 }
 
 // wait returns when run has ended.
@@ -75,7 +79,14 @@ func (m *monitor) watch(ctx context.Context, at func() pglogrepl.LSN) error {
 	}
 	defer hangUp(ctx, conn)
 	last, since := at(), time.Now()
+	var looked time.Time
 	for {
+		if time.Since(looked) >= lookEvery {
+			if err := m.keep(ctx, conn); err != nil {
+				return err
+			}
+			looked = time.Now()
+		}
 		if err := m.look(ctx, conn); err != nil {
 			return err
 		}
@@ -91,6 +102,17 @@ func (m *monitor) watch(ctx context.Context, at func() pglogrepl.LSN) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// keep looks after what is covered. A cause that only a person can remove ends the stream.
+func (m *monitor) keep(ctx context.Context, conn *pgx.Conn) error {
+	limited, cancel := context.WithTimeout(ctx, coverTimeout)
+	defer cancel()
+	err := m.keeper.look(limited, conn)
+	if ctx.Err() == nil && err != nil && kafkasync.ClassOf(err) != kafkasync.Retry {
+		m.leave(err)
+	}
+	return err
 }
 
 func (m *monitor) look(ctx context.Context, conn *pgx.Conn) error {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/jackc/pglogrepl"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/kafkasync/kafkasync"
@@ -20,109 +21,113 @@ func (s *Source) Open(ctx context.Context, from source.Position, memory source.M
 	if err != nil {
 		return nil, fmt.Errorf("opening the log: %w", err)
 	}
-	if err := s.prepare(ctx, at); err != nil {
+	st, err := s.open(ctx, at, memory)
+	if err != nil {
+		return nil, s.explain(err)
+	}
+	return st, nil
+}
+
+func (s *Source) open(ctx context.Context, at place, memory source.Memory) (*stream, error) {
+	conn, err := s.primary(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer hangUp(ctx, conn)
+	slot, err := s.findOurs(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.evict(ctx, conn, slot, memory); err != nil {
 		return nil, err
 	}
 	w := new(wire)
-	conn, err := s.connectReplication(ctx, w)
+	replication, err := s.connectReplication(ctx, w, applicationName(s.application, memory.Cluster(), memory.Epoch()))
 	if err != nil {
 		return nil, err
 	}
-	if err := s.start(ctx, conn, at); err != nil {
-		hangUp(ctx, conn)
+	st, err := s.begin(ctx, conn, replication, slot, at, memory)
+	if err != nil {
+		hangUp(ctx, replication)
 		return nil, err
 	}
-	return s.newStream(ctx, conn, w, at), nil
+	st.wire = w
+	s.launch(ctx, st)
+	return st, nil
 }
 
-// prepare keeps the publication in step and looks at the slot.
-func (s *Source) prepare(ctx context.Context, at place) error {
-	conn, err := s.primary(ctx)
+// begin finds out where to start, makes sure that the publication holds what it
+// must, and asks the server for its log.
+func (s *Source) begin(ctx context.Context, conn *pgx.Conn, replication *pgconn.PgConn, slot *slotState, at place, memory source.Memory) (*stream, error) {
+	server, err := identify(ctx, replication)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer hangUp(ctx, conn)
+	start, err := s.startAt(ctx, replication, server, slot, at)
+	if err != nil {
+		return nil, err
+	}
+	k := s.newKeeper(memory)
+	published, err := k.open(ctx, conn, start)
+	if err != nil {
+		return nil, err
+	}
+	s.show(published)
+	binary, err := s.binary(ctx, conn, published)
+	if err != nil {
+		return nil, err
+	}
+	err = pglogrepl.StartReplication(ctx, replication, quoteName(s.cfg.Slot), start.lsn, pglogrepl.StartReplicationOptions{
+		Mode: pglogrepl.LogicalReplication, PluginArgs: s.pluginArguments(binary),
+	})
+	if err != nil {
+		return nil, classify(err, fmt.Sprintf("reading slot %s", s.cfg.Slot))
+	}
+	st := s.newStream(replication, k, start)
+	st.decoder.binary, st.decoder.textOnly = binary, &s.textOnly
+	return st, nil
+}
+
+// findOurs returns the slot, if it can be read and is of our make.
+func (s *Source) findOurs(ctx context.Context, conn *pgx.Conn) (*slotState, error) {
 	slot, err := findSlot(ctx, conn, s.cfg.Slot)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if slot == nil {
-		return &kafkasync.Fault{
+		return nil, &kafkasync.Fault{
 			Class: kafkasync.Stop, What: fmt.Sprintf("the replication slot %s does not exist any more", s.cfg.Slot),
-			Risk: riskSlotGone, Fix: beginAnew(s.cfg.Slot),
+			Risk: riskSlotGone, Fix: fixNewSlot,
 		}
 	}
-	if err := s.requireOurs(slot); err != nil {
-		return err
-	}
-	if slot.ConfirmedFlush > at.lsn {
-		return &kafkasync.Fault{
-			Class: kafkasync.Stop,
-			What:  fmt.Sprintf("the replication slot %s has moved to %s, beyond the checkpoint at %s: something else has read it, or it was made anew", slot.Name, slot.ConfirmedFlush, at.lsn),
-			Risk:  "changes between the two", Fix: beginAnew(s.cfg.Slot),
-		}
-	}
-	return s.follow(ctx, conn)
+	return slot, s.requireOurs(slot)
 }
 
-// start compares the server with the position and asks it for the log.
-func (s *Source) start(ctx context.Context, conn *pgconn.PgConn, at place) error {
-	server, err := identify(ctx, conn)
-	if err != nil {
-		return err
-	}
-	switch {
-	case server.system != at.system:
-		return &kafkasync.Fault{
-			Class: kafkasync.Stop,
-			What:  fmt.Sprintf("the server is another one: its system identifier is %s, the checkpoint is of %s", server.system, at.system),
-			Risk:  "all changes since the checkpoint", Fix: "point source.postgres.url at the server of before, or " + fixNewSlot,
-		}
-	case server.timeline != at.timeline:
-		return &kafkasync.Fault{
-			Class: kafkasync.Stop,
-			What:  fmt.Sprintf("the server is on timeline %d, the checkpoint on %d: a standby was promoted or a backup restored", server.timeline, at.timeline),
-			Risk:  "changes around the switch", Fix: beginAnew(s.cfg.Slot),
-		}
-	case server.lsn < at.lsn:
-		return &kafkasync.Fault{
-			Class: kafkasync.Stop,
-			What:  fmt.Sprintf("the server's log ends at %s, before the checkpoint at %s: it was restored to an earlier point", server.lsn, at.lsn),
-			Risk:  "what was published after that point and is gone from the database", Fix: beginAnew(s.cfg.Slot),
-		}
-	}
-	err = pglogrepl.StartReplication(ctx, conn, quoteName(s.cfg.Slot), at.lsn, pglogrepl.StartReplicationOptions{
-		Mode: pglogrepl.LogicalReplication,
-		PluginArgs: []string{
-			"proto_version '1'",
-			// A list of names within a literal: quoted twice.
-			"publication_names " + quoteText(quoteName(s.cfg.Publication)),
-			"messages 'true'", // else a heartbeat would be an empty transaction, which is not sent
-		},
-	})
-	return classify(err, fmt.Sprintf("reading slot %s", s.cfg.Slot))
-}
-
-// newStream starts the goroutine that owns the connection, and the monitor
-// beside it. Both live until Close, longer than the call that opens them.
-func (s *Source) newStream(ctx context.Context, conn *pgconn.PgConn, w *wire, at place) *stream {
-	ctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+// newStream makes the stream that begins at a place.
+func (s *Source) newStream(conn *pgconn.PgConn, k *keeper, at place) *stream {
 	now := time.Now()
 	st := &stream{
-		conn: conn, wire: w, at: at, told: at.lsn, toldAt: now, heardAt: now, cancel: cancel,
+		source: s, conn: conn, at: at, told: at.lsn, toldAt: now, heardAt: now,
 		decoder: pgoutput{
 			selector: s.selector, catalog: lookup{s.conn}, relations: map[uint32]*relation{}, end: at.lsn,
 		},
-		monitor:  &monitor{conn: s.conn, log: s.log, done: make(chan struct{})},
+		monitor:  &monitor{conn: s.conn, log: s.log, keeper: k, done: make(chan struct{})},
 		requests: make(chan request), confirm: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
+	st.confirmed.Store(uint64(at.lsn))
+	st.reached.Store(uint64(at.lsn))
+	return st
+}
+
+// launch starts the goroutine that owns the connection, and the monitor beside
+// it. Both live until Close, longer than the call that opens the stream.
+func (s *Source) launch(ctx context.Context, st *stream) {
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	st.cancel = cancel
 	st.monitor.leave = func(err error) {
 		cancel(err)
 		st.wake()
 	}
-	st.confirmed.Store(uint64(at.lsn))
-	st.reached.Store(uint64(at.lsn))
 	go st.run(ctx)
 	go st.monitor.run(ctx, func() pglogrepl.LSN { return pglogrepl.LSN(st.reached.Load()) })
-	return st
 }

@@ -26,6 +26,7 @@ import (
 
 // Options is what a Source is given beside its part of the file.
 type Options struct {
+	Pipeline    string // as `kafkasync recover` wants it
 	Application string // application_name of our connections; at most 63 bytes are shown by the server
 	Selector    source.Selector
 	Logger      *slog.Logger
@@ -33,12 +34,14 @@ type Options struct {
 
 // Source is one Postgres database whose log is followed through one slot.
 type Source struct {
-	cfg      Config
-	selector source.Selector
-	log      *slog.Logger
-	conn     *pgx.ConnConfig
-	covered  atomic.Pointer[[]string]
-	textOnly atomic.Bool // see binary.go
+	cfg         Config
+	pipeline    string
+	application string
+	selector    source.Selector
+	log         *slog.Logger
+	conn        *pgx.ConnConfig
+	published   atomic.Pointer[[]string]
+	textOnly    atomic.Bool // see binary.go
 }
 
 // New validates and assigns; it connects to nothing.
@@ -53,13 +56,13 @@ func New(cfg Config, o Options) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Source{cfg: cfg, selector: o.Selector, log: o.Logger, conn: conn}, nil
+	return &Source{cfg: cfg, pipeline: o.Pipeline, application: o.Application, selector: o.Selector, log: o.Logger, conn: conn}, nil
 }
 
-// Tables names the tables that match a rule, as of the last Open; nil before it.
+// Tables names the tables whose changes are read, as of the last Open; nil before it.
 func (s *Source) Tables() []string {
-	if covered := s.covered.Load(); covered != nil {
-		return *covered
+	if published := s.published.Load(); published != nil {
+		return *published
 	}
 	return nil
 }
@@ -91,9 +94,10 @@ func connConfig(cfg Config, application string) (*pgx.ConnConfig, error) {
 }
 
 // replicationConfig is connConfig for a walsender, with w reading all that it sends.
-func (s *Source) replicationConfig(w *wire) *pgconn.Config {
+func (s *Source) replicationConfig(w *wire, application string) *pgconn.Config {
 	conn := s.conn.Config.Copy()
 	conn.RuntimeParams["replication"] = "database"
+	conn.RuntimeParams["application_name"] = application
 	conn.BuildFrontend = w.frontend
 	return conn
 }

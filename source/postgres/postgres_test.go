@@ -41,12 +41,22 @@ func (db *database) run(t *testing.T, statements ...string) {
 	}
 }
 
+// runAtEnd runs statements when the test's context has ended.
+func (db *database) runAtEnd(t *testing.T, statements ...string) {
+	t.Helper()
+	for _, statement := range statements {
+		if _, err := db.conn.Exec(context.WithoutCancel(t.Context()), statement); err != nil {
+			t.Errorf("%s: %v", statement, err)
+		}
+	}
+}
+
 func (db *database) open(t *testing.T, selector source.Selector) *postgres.Source {
 	t.Helper()
 	// Slots are of the whole server: the database's name keeps them apart.
 	name := db.conn.Config().Database
 	s, err := postgres.New(postgres.Config{URL: db.url, Slot: name, Publication: name}, postgres.Options{
-		Application: "kafkasync test", Selector: selector, Logger: slog.New(slog.DiscardHandler),
+		Pipeline: "shop", Application: "kafkasync test", Selector: selector, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

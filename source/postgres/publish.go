@@ -21,20 +21,14 @@ func (s *Source) publish(ctx context.Context, conn *pgx.Conn, found []table) err
 		return err
 	}
 	if p == nil {
-		err = execute(ctx, conn, createPublication(s.cfg.Publication, found))
-	} else {
-		err = s.complete(ctx, conn, p, found)
+		return execute(ctx, conn, createPublication(s.cfg.Publication, found))
 	}
-	if err != nil {
-		return err
-	}
-	s.cover(found)
-	return nil
+	return s.complete(ctx, conn, p, found)
 }
 
 // complete adds the tables that a publication does not hold yet.
 func (s *Source) complete(ctx context.Context, conn *pgx.Conn, p *publication, found []table) error {
-	if err := errors.Join(p.requireComplete(), s.requireRules(p), s.requireVisible(p, found)); err != nil {
+	if err := errors.Join(p.requireComplete(), s.requireVisible(p, found)); err != nil {
 		return err
 	}
 	missing := slices.DeleteFunc(slices.Clone(found), func(t table) bool { return p.covers(&t) })
@@ -44,82 +38,10 @@ func (s *Source) complete(ctx context.Context, conn *pgx.Conn, p *publication, f
 	return execute(ctx, conn, addTables(p.Name, missing))
 }
 
-// follow keeps the publication in step with tables that came later. One of them
-// that cannot be added must not hold up all others, or their log would fill the
-// server's disk: it is not covered, and said so at each start.
-func (s *Source) follow(ctx context.Context, conn *pgx.Conn) error {
-	found, err := tables(ctx, conn, s.selector.Captures)
-	if err != nil {
-		return err
-	}
-	p, err := findPublication(ctx, conn, s.cfg.Publication)
-	if err != nil {
-		return err
-	}
-	if p == nil {
-		return &kafkasync.Fault{
-			Class: kafkasync.Stop, What: fmt.Sprintf("the publication %s does not exist any more", s.cfg.Publication),
-			Risk: "changes written since it was dropped", Fix: beginAnew(s.cfg.Slot),
-		}
-	}
-	if err := errors.Join(p.requireComplete(), s.requireRules(p)); err != nil {
-		return err
-	}
-	var covered []table
-	for _, t := range found {
-		if !p.covers(&t) && !s.addLater(ctx, conn, p, &t) {
-			continue
-		}
-		covered = append(covered, t)
-	}
-	if len(covered) == 0 {
-		return s.nothingMatches()
-	}
-	for _, err := range s.unmatched(tableNames(found)) {
-		s.log.WarnContext(ctx, "a rule matches nothing any more", "err", err)
-	}
-	s.cover(covered)
-	return s.requireVisible(p, covered)
-}
-
-// requireRules refuses to pass over changes of a table that is published and that
-// no rule mentions: mostly its rule was mistyped or lost, and once the position
-// has moved, its changes are gone.
-func (s *Source) requireRules(p *publication) error {
-	book, ok := s.selector.(rulebook)
-	if !ok {
-		return nil
-	}
-	var errs []error
-	for _, m := range p.Members {
-		if !book.Mentions(m.Name) {
-			errs = append(errs, &kafkasync.Fault{
-				Class: kafkasync.Wait, What: fmt.Sprintf("publication %s holds %s, which no rule mentions any more", p.Name, m.Name),
-				Risk: "changes of this table", Fix: fmt.Sprintf("put its rule back, or write: {match: %s, skip: true}", m.Name),
-			})
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// addLater adds one table, and reports whether it is covered now.
-func (s *Source) addLater(ctx context.Context, conn *pgx.Conn, p *publication, t *table) bool {
-	err := s.requirePublishable(t)
-	if err == nil {
-		err = execute(ctx, conn, addTables(p.Name, []table{*t}))
-	}
-	if err != nil {
-		s.log.WarnContext(ctx, "a table that matches a rule is not covered", "table", t.Name, "err", err)
-		return false
-	}
-	s.log.WarnContext(ctx, "a table was added to the publication; what changed in it before is not published",
-		"publication", p.Name, "table", t.Name)
-	return true
-}
-
-func (s *Source) cover(found []table) {
-	covered := tableNames(found)
-	s.covered.Store(&covered)
+// show lets Tables tell what is published.
+func (s *Source) show(found []table) {
+	published := tableNames(found)
+	s.published.Store(&published)
 }
 
 // requireComplete refuses a publication that hides changes.

@@ -90,6 +90,9 @@ func (s *Source) hides(m *member, t *table) bool {
 
 // addWhole is the statement that adds a table anew, without filter and column list.
 func addWhole(publication string, t *table) string {
-	return fmt.Sprintf("BEGIN; ALTER PUBLICATION %s DROP TABLE %s; ALTER PUBLICATION %[1]s ADD TABLE %[2]s; COMMIT;",
-		quoteName(publication), t.quoted())
+	return renewMembership(publication, t.quoted())
+}
+
+func renewMembership(publication, quoted string) string {
+	return fmt.Sprintf("BEGIN; ALTER PUBLICATION %s DROP TABLE %s; ALTER PUBLICATION %[1]s ADD TABLE %[2]s; COMMIT;", quoteName(publication), quoted)
 }

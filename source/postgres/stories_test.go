@@ -40,6 +40,7 @@ func (c columns) Key(table string, primaryKey []string) []string {
 // tape reads a stream into lines, one for each change: "public.t u id=1 <- id=2".
 type tape struct {
 	stream source.Stream
+	memory *sourcetest.Notes // of this run
 	lines  []string
 	pos    source.Position
 }
@@ -47,22 +48,22 @@ type tape struct {
 // begin prepares the server and opens the stream at its head.
 func (db *database) begin(t *testing.T, selector source.Selector) *tape {
 	t.Helper()
-	s := db.open(t, selector)
-	head, err := s.Head(t.Context(), sourcetest.Fresh())
+	s, memory := db.open(t, selector), sourcetest.Fresh()
+	head, err := s.Head(t.Context(), memory)
 	if err != nil {
 		t.Fatalf("Head: %v", err)
 	}
-	return openTape(t, s, head)
+	return openTape(t, s, head, memory.Again())
 }
 
-func openTape(t *testing.T, s source.Source, from source.Position) *tape {
+func openTape(t *testing.T, s source.Source, from source.Position, memory *sourcetest.Notes) *tape {
 	t.Helper()
-	stream, err := s.Open(t.Context(), from, sourcetest.Resumed())
+	stream, err := s.Open(t.Context(), from, memory)
 	if err != nil {
 		t.Fatalf("Open: %v", err)
 	}
 	t.Cleanup(func() { _ = stream.Close() })
-	return &tape{stream: stream, pos: from}
+	return &tape{stream: stream, memory: memory, pos: from}
 }
 
 // read reads until there are n lines and a position behind them.
@@ -279,11 +280,12 @@ func TestWhatWouldLoseChangesStops(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			db := newDatabase(t, "CREATE TABLE t (id int PRIMARY KEY)")
 			s := db.open(t, columns{"public.t": nil})
-			head, err := s.Head(t.Context(), sourcetest.Fresh())
+			memory := sourcetest.Fresh()
+			head, err := s.Head(t.Context(), memory)
 			if err != nil {
 				t.Fatal(err)
 			}
-			stream, err := s.Open(t.Context(), c.cause(t, db, head), sourcetest.Resumed())
+			stream, err := s.Open(t.Context(), c.cause(t, db, head), memory.Again())
 			if err == nil {
 				_ = stream.Close()
 			}
@@ -303,7 +305,7 @@ func TestALaterTableWithoutAKeyHoldsUpNoOther(t *testing.T) {
 	}
 	db.run(t, "CREATE TABLE keyless (n int)", "CREATE TABLE late (id int PRIMARY KEY)")
 	s := db.open(t, wanted)
-	p = openTape(t, s, p.pos)
+	p = openTape(t, s, p.pos, p.memory.Again())
 	db.run(t, "INSERT INTO keyless VALUES (1)", "UPDATE keyless SET n = 2", "INSERT INTO late VALUES (1)", "INSERT INTO t VALUES (1)")
 	p.wants(t, "public.late c id=1", "public.t c id=1")
 	if got, want := s.Tables(), []string{"public.late", "public.t"}; !slices.Equal(got, want) {

@@ -35,6 +35,7 @@ const (
 // connection; it lives on while nobody calls Next, so that the server hears
 // from us while Kafka is away.
 type stream struct {
+	source  *Source
 	conn    *pgconn.PgConn
 	wire    *wire
 	decoder pgoutput
@@ -118,12 +119,12 @@ func (s *stream) Next(ctx context.Context, b *source.Batch) error {
 	if errors.Is(err, errStopped) {
 		return context.Cause(ctx)
 	}
-	return err
+	return s.source.explain(err)
 }
 
 func (s *stream) endError() error {
 	if s.err != nil {
-		return s.err
+		return s.source.explain(s.err)
 	}
 	return errClosed
 }
@@ -247,7 +248,7 @@ func (s *stream) keepalive(r *reader) error {
 	if r.broken {
 		return errors.New("reading the log: a keepalive is cut short")
 	}
-	if !s.decoder.open && end > s.decoder.end {
+	if (!s.decoder.open || plantedKeepaliveOverOpenTransaction) && end > s.decoder.end {
 		s.decoder.end = end
 	}
 	if reply {

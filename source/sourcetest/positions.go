@@ -3,6 +3,7 @@ package sourcetest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/kafkasync/kafkasync"
@@ -37,6 +38,25 @@ func headResumedAdopts(t *testing.T, h Harness) {
 	}
 	adopted := w.prepare(t, Resumed())
 	w.follow(t, adopted).wants(t, after)
+}
+
+// What was there before the first reading is covered from its beginning: without a gap.
+func headRegisters(t *testing.T, h Harness) {
+	w := prepared(t, h)
+	var names []string
+	for _, c := range w.memory.Covered() {
+		if c.ID == "" || c.Since != "" || c.Until != "" {
+			t.Errorf("got %+v, want it told from another table of its name, and covered from the first position on", c)
+		}
+		names = append(names, c.Table)
+	}
+	slices.Sort(names)
+	if want := []string{h.Prefix + Items, h.Prefix + Lines}; !slices.Equal(names, want) {
+		t.Errorf("got %q covered, want %q", names, want)
+	}
+	if gaps := w.memory.Gaps(); len(gaps) != 0 {
+		t.Errorf("got the gaps %+v, want none", gaps)
+	}
 }
 
 // reopening opens a new stream at every position that was given, and compares

@@ -49,6 +49,7 @@ func Run(t *testing.T, h Harness) {
 	}{
 		{"HeadIsNow", headIsNow},
 		{"HeadResumedAdoptsAndFreshRefuses", headResumedAdopts},
+		{"HeadRegistersWhatItCovers", headRegisters},
 		{"ChangesArriveInCommitOrder", changesInOrder},
 		{"RolledBackDoesNotArrive", rolledBack},
 		{"KeyChangeHasTheOldKey", keyChange},

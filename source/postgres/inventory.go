@@ -1,0 +1,135 @@
+package postgres
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/jackc/pglogrepl"
+	"github.com/jackc/pgx/v5"
+)
+
+// inventory is what there is to cover: every table that a rule could match, and
+// how it came into the publication.
+type inventory struct {
+	// lsn is the end of the log from before the rest was read: what committed
+	// before it was published as the inventory says.
+	lsn         pglogrepl.LSN
+	publication *publication // nil: there is none
+	entries     []entry
+}
+
+// entry is a table of the inventory.
+type entry struct {
+	OID        uint32
+	Name       string
+	Published  bool
+	Membership string // see coverageID; "" if it is not published
+}
+
+// Comparing two of these tells whether anything happened to tables or memberships.
+const inventorySQL = `SELECT c.oid, n.nspname || '.' || c.relname, coalesce(pr.oid, 0), coalesce(pn.oid, 0)
+	FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+	LEFT JOIN pg_publication_rel pr ON pr.prrelid = c.oid AND pr.prpubid = $1::oid
+	LEFT JOIN pg_publication_namespace pn ON pn.pnnspid = n.oid AND pn.pnpubid = $1::oid
+	WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
+	  AND n.nspname <> 'information_schema' AND NOT starts_with(n.nspname, 'pg_')
+	ORDER BY c.oid`
+
+// Before 15 there were no schemas in a publication.
+const inventory14SQL = `SELECT c.oid, n.nspname || '.' || c.relname, coalesce(pr.oid, 0), 0::oid
+	FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+	LEFT JOIN pg_publication_rel pr ON pr.prrelid = c.oid AND pr.prpubid = $1::oid
+	WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
+	  AND n.nspname <> 'information_schema' AND NOT starts_with(n.nspname, 'pg_')
+	ORDER BY c.oid`
+
+// takeInventory reads the catalog as it is now.
+func takeInventory(ctx context.Context, conn *pgx.Conn, publication string) (inventory, error) {
+	lsn, err := endOfLog(ctx, conn)
+	if err != nil {
+		return inventory{}, err
+	}
+	p, err := findPublication(ctx, conn, publication)
+	if err != nil {
+		return inventory{}, err
+	}
+	version, err := serverVersion(ctx, conn)
+	if err != nil {
+		return inventory{}, err
+	}
+	inv := inventory{lsn: lsn, publication: p}
+	if inv.entries, err = queryEntries(ctx, conn, p, version); err != nil {
+		return inventory{}, classify(err, "listing the tables")
+	}
+	return inv, nil
+}
+
+func queryEntries(ctx context.Context, conn *pgx.Conn, p *publication, version int) ([]entry, error) {
+	sql := inventorySQL
+	if version < 150000 {
+		sql = inventory14SQL
+	}
+	var publication uint32
+	if p != nil {
+		publication = p.OID
+	}
+	rows, err := conn.Query(ctx, sql, publication)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (e entry, err error) {
+		var member, schema uint32
+		if err := row.Scan(&e.OID, &e.Name, &member, &schema); err != nil {
+			return e, err
+		}
+		switch {
+		case p == nil:
+		case member != 0:
+			e.Membership = coverageID('t', member, e.OID)
+		case schema != 0:
+			e.Membership = coverageID('s', schema, e.OID)
+		case p.AllTables:
+			e.Membership = coverageID('a', p.OID, e.OID)
+		}
+		e.Published = e.Membership != ""
+		return e, nil
+	})
+}
+
+// coverageID tells one membership of a table in the publication from another: by
+// what made it a member (a row for the table, for its schema, or the publication
+// itself), which is another one after it was taken out and put back, and by the
+// table, which is another one after it was dropped and created.
+func coverageID(kind byte, by, table uint32) string {
+	return string(kind) + strconv.FormatUint(uint64(by), 10) + "." + strconv.FormatUint(uint64(table), 10)
+}
+
+// byID returns the table of that membership, or nil.
+func (inv *inventory) byID(id string) *entry {
+	for i := range inv.entries {
+		if inv.entries[i].Membership == id {
+			return &inv.entries[i]
+		}
+	}
+	return nil
+}
+
+// byName returns the table of that name, or nil.
+func (inv *inventory) byName(name string) *entry {
+	for i := range inv.entries {
+		if inv.entries[i].Name == name {
+			return &inv.entries[i]
+		}
+	}
+	return nil
+}
+
+// endOfLog returns where the server will write the next record.
+func endOfLog(ctx context.Context, conn *pgx.Conn) (pglogrepl.LSN, error) {
+	var text string
+	if err := conn.QueryRow(ctx, "SELECT pg_current_wal_insert_lsn()::text").Scan(&text); err != nil {
+		return 0, classify(err, "asking for the end of the log")
+	}
+	lsn, err := pglogrepl.ParseLSN(text)
+	return lsn, classify(err, "reading the end of the log")
+}
