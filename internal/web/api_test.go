@@ -137,6 +137,13 @@ func TestTokensGuardWhatTheySay(t *testing.T) {
 		{"a change with the read token", both, "POST", "/api/transfer", read, 401},
 		{"a change with the token at an unknown path", both, "POST", "/api/nothing", write, 404},
 		{"a change of what can only be read", both, "POST", "/api/status", write, 405},
+		{"recovering needs a token to be set", open, "POST", "/api/pipelines/shop/recover", write, 403},
+		{"recovering needs the token", both, "POST", "/api/pipelines/shop/recover", read, 401},
+		{"setting a position needs the token", both, "POST", "/api/pipelines/shop/position", "", 401},
+		{"dropping needs the token", both, "POST", "/api/pipelines/shop/drop", wrong, 401},
+		{"forgetting needs the token", both, "POST", "/api/tables/forget", "", 401},
+		{"an order with the token and without a body", both, "POST", "/api/tables/forget", write, 400},
+		{"an order as a read", both, "GET", "/api/tables/forget", write, 404},
 		{"other methods are changes too", open, "DELETE", "/api/status", "", 403},
 	}
 	for _, tt := range tests {

@@ -36,6 +36,15 @@ type reporter struct {
 	ready  error
 	asked  chan struct{} // if set: receives a value when Status is called
 	answer chan struct{} // if set: Status waits until it is closed
+
+	ordered []web.Order // what was asked for
+	result  web.Result
+	refuse  error
+}
+
+func (r *reporter) Operate(_ context.Context, o web.Order) (web.Result, error) {
+	r.ordered = append(r.ordered, o)
+	return r.result, r.refuse
 }
 
 func (r *reporter) Status() web.Status {
@@ -71,7 +80,7 @@ func start(t *testing.T, cfg web.Config, r *reporter, metrics prometheus.Gathere
 
 func newServer(t *testing.T, cfg web.Config, r *reporter, metrics prometheus.Gatherer) *web.Server {
 	t.Helper()
-	server, err := web.New(cfg, r, nil, metrics, slog.New(slog.DiscardHandler))
+	server, err := web.New(cfg, r, r, metrics, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatalf("New: %v", err)
 	}
