@@ -22,8 +22,13 @@ func TestEveryTypeIsReadInBothFormsAsTheContractSays(t *testing.T) {
 		}
 	}
 	r := newReading(t, strings.Join(schema, ";"))
-	// Of the writer's session, not of ours.
-	insert := []string{"SET TimeZone = 'America/New_York'", "SET DateStyle = 'German'", "SET IntervalStyle = 'iso_8601'", "SET bytea_output = 'escape'", "SET extra_float_digits = -2", "BEGIN"}
+	// Of the writer's session and of the database's others, not of ours.
+	insert := []string{"BEGIN"}
+	for _, setting := range []string{
+		"TimeZone = 'America/New_York'", "DateStyle = 'German'", "IntervalStyle = 'iso_8601'", "bytea_output = 'escape'", "extra_float_digits = -2",
+	} {
+		insert = append([]string{"SET " + setting, "ALTER DATABASE " + quoteName(r.cfg.Slot) + " SET " + setting}, insert...)
+	}
 	text, binary := columnsOf{}, columnsOf{}
 	var wantText, wantBinary []string
 	for i, k := range all {
