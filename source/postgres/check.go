@@ -57,6 +57,7 @@ type checkup struct {
 	captured []table
 	pub      *publication // nil: none
 	slot     *slotState   // nil: none
+	held     bool         // the server sends nothing until a standby is back
 
 	problems, fine []kafkasync.Finding
 }

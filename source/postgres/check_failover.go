@@ -23,7 +23,7 @@ func (c *checkup) checkFailover(ctx context.Context, conn *pgx.Conn, settings *p
 	if c.reported("P15") || c.slot != nil && c.slot.Plugin != "pgoutput" {
 		return
 	}
-	standbys := c.lookAtStandbys(ctx, settings)
+	primary, standbys := c.lookAtStandbys(ctx, settings)
 	if c.server.Version < 170000 {
 		c.checkCopies(standbys)
 		return
@@ -35,7 +35,7 @@ func (c *checkup) checkFailover(ctx context.Context, conn *pgx.Conn, settings *p
 	}
 	replicated := several(settings) || len(physical) > 0
 	if replicated && c.slot != nil && !c.slot.Failover {
-		c.lacksFailover(settings)
+		c.lacksFailover(primary, settings)
 	}
 	if c.slot == nil || c.slot.Failover {
 		c.checkWaiting(replicated, physical, listed)
@@ -50,10 +50,11 @@ func (c *checkup) checkFailover(ctx context.Context, conn *pgx.Conn, settings *p
 
 // lacksFailover says that the slot stays behind. There is no function for the
 // option, only a command of the replication protocol.
-func (c *checkup) lacksFailover(settings *pgx.ConnConfig) {
+func (c *checkup) lacksFailover(primary string, settings *pgx.ConnConfig) {
 	const why = "after a failover the new primary has no such slot: the pipeline stops, and a gap is recorded when it begins anew"
-	fix := fmt.Sprintf(`psql "host=%s port=%d user=%s dbname=%s replication=database" -c 'ALTER_REPLICATION_SLOT "%s" (FAILOVER true)' # with kafkasync stopped`,
-		settings.Host, settings.Port, settings.User, settings.Database, c.slot.Name)
+	host, port, _ := net.SplitHostPort(primary) // as address has joined them
+	fix := fmt.Sprintf(`psql "host=%s port=%s user=%s dbname=%s replication=database" -c 'ALTER_REPLICATION_SLOT "%s" (FAILOVER true)' # with kafkasync stopped`,
+		host, port, settings.User, settings.Database, c.slot.Name)
 	what := fmt.Sprintf("slot %s is not kept on standby servers: its option failover is off", c.slot.Name)
 	if several(settings) {
 		c.warnf("P22", why, fix, "%s", what)
@@ -111,6 +112,7 @@ func (c *checkup) checkWaiting(replicated bool, physical []physicalSlot, listed 
 			state = "is no slot of a standby"
 		}
 		if !slices.Contains(alive, name) {
+			c.held = true
 			c.errorf("P22", "the server sends us nothing until that standby is back", waitFor+" -- or start the standby", "synchronized_standby_slots names %s, which %s", name, state)
 		}
 	}
@@ -135,8 +137,8 @@ type standby struct {
 	SyncOff  bool // sync_replication_slots is there and off
 	Feedback bool
 	SlotName string
-	// Conninfo is primary_conninfo without its values; "" if we may not see it.
-	HasDatabase, Shown bool
+	// Of primary_conninfo: whether we may see it, and whether it names a database.
+	Shown, HasDatabase bool
 }
 
 // checkStandby looks whether a standby is set up to keep the slot.
@@ -202,24 +204,26 @@ func address(host string, port uint16) string {
 	return net.JoinHostPort(host, strconv.Itoa(int(port)))
 }
 
-// lookAtStandbys looks at the servers of the URL but for the primary, all at the same time.
-func (c *checkup) lookAtStandbys(ctx context.Context, settings *pgx.ConnConfig) []standby {
+// lookAtStandbys looks at the servers of the URL, all at the same time. It
+// returns the primary's address and what was seen of the others.
+func (c *checkup) lookAtStandbys(ctx context.Context, settings *pgx.ConnConfig) (primary string, found []standby) {
 	all := hosts(settings)
-	if len(all) < 2 {
-		return nil
+	if len(all) == 1 {
+		return all[0], nil
 	}
 	looks := make([]chan *standby, len(all))
 	for i, a := range all {
 		looks[i] = make(chan *standby, 1)
 		go func() { looks[i] <- c.lookAtStandby(ctx, only(settings, a), a) }()
 	}
-	var found []standby
-	for _, l := range looks {
+	for i, l := range looks {
 		if s := <-l; s != nil {
 			found = append(found, *s)
+		} else {
+			primary = all[i]
 		}
 	}
-	return found
+	return primary, found
 }
 
 // only returns the settings of one of the servers, whatever it is at the moment.

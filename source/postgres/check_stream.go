@@ -57,7 +57,8 @@ const emitSQL = `SELECT p.oid::regprocedure::text FROM pg_proc p
 // at a running node, or here while nobody reads the slot. It takes the same way
 // as every change.
 func (c *checkup) checkHeartbeat(ctx context.Context, conn *pgx.Conn, settings *pgx.ConnConfig) {
-	if c.reported("P02", "P04", "P07", "P15", "P16", "P17", "P18", "P19") { // it would only say so again
+	// It would only say so again, and after a long time.
+	if c.reported("P02", "P04", "P07", "P15", "P16", "P17", "P18", "P19") || c.held {
 		return
 	}
 	var emit string
@@ -129,7 +130,7 @@ func (c *checkup) probeSlot(ctx context.Context, conn *pgx.Conn, settings *pgx.C
 		c.failed("P26", err)
 		return
 	}
-	defer hangUp(ctx, replication)
+	defer c.letGo(ctx, conn, replication)
 	content := rand.Text()
 	if _, err = emit(ctx, conn, content); err == nil {
 		err = c.await(ctx, replication, content)
@@ -139,6 +140,19 @@ func (c *checkup) probeSlot(ctx context.Context, conn *pgx.Conn, settings *pgx.C
 		return
 	}
 	c.okf("P26", "a heartbeat came out of slot %s within %s", c.slot.Name, time.Since(started).Round(time.Millisecond))
+}
+
+// letGo ends the reading of the slot, and waits until a node could begin with it.
+func (c *checkup) letGo(ctx context.Context, conn *pgx.Conn, replication *pgconn.PgConn) {
+	hangUp(ctx, replication)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	for {
+		slot, err := findSlot(ctx, conn, c.slot.Name)
+		if err != nil || slot == nil || slot.ActivePID != int32(replication.PID()) || !pause(ctx, 20*time.Millisecond) {
+			return
+		}
+	}
 }
 
 // await reads the slot until the content comes along. The server sends everything
