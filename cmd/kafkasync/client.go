@@ -113,9 +113,13 @@ func (c *client) get(ctx context.Context, path string) ([]byte, error) {
 	}
 }
 
-// send returns what the node answers. A body is JSON.
+// send returns what the node answers to a path, which is escaped. A body is JSON.
 func (c *client) send(ctx context.Context, method, path string, body []byte) (code int, answer []byte, err error) {
-	target := url.URL{Scheme: c.scheme, Host: c.address, Path: path}
+	plain, err := url.PathUnescape(path)
+	if err != nil {
+		return 0, nil, fmt.Errorf("asking the node at %s: %w", c.address, err)
+	}
+	target := url.URL{Scheme: c.scheme, Host: c.address, Path: plain, RawPath: path}
 	req, err := http.NewRequestWithContext(ctx, method, target.String(), bytes.NewReader(body))
 	if err != nil {
 		return 0, nil, fmt.Errorf("asking the node at %s: %w", c.address, err)

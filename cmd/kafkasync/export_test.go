@@ -11,6 +11,8 @@ var (
 	CheckHTTP        = checkHTTP
 	SlotInData       = slotInData
 	WriteStatus      = writeStatus
+	WriteResult      = writeResult
+	Fold             = fold
 	WriteMessage     = writeMessage
 	WriteMessageJSON = writeMessageJSON
 	Reachable        = reachable

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -164,7 +165,7 @@ func fold(text string, width int) string {
 // needArgs refuses another number of arguments than there are names.
 func needArgs(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if len(args) != len(names) {
+		if len(args) != len(names) || slices.Contains(args, "") {
 			return usageErrorf("%s needs %s, got %s", cmd.Name(), strings.Join(names, " and "), cmp.Or(strings.Join(args, " "), "nothing"))
 		}
 		return nil

@@ -68,10 +68,6 @@ func (op *operator) drop(ctx context.Context, o web.Drop) (web.Result, error) {
 	if err != nil {
 		return web.Result{}, err
 	}
-	repair, err := m.repairable()
-	if err != nil {
-		return web.Result{}, err
-	}
 	if o.DryRun {
 		return web.Result{Text: fmt.Sprintf("Pipeline %s, which stands at %s, will be stopped. Its slot and its publication will be removed from the server, "+
 			"and its position, its covered tables and its gaps from the cluster's memory. Topics and consumers stay as they are.",
@@ -81,7 +77,7 @@ func (op *operator) drop(ctx context.Context, o web.Drop) (web.Result, error) {
 	dropped := &kafkasync.Fault{Class: kafkasync.Stop, What: fmt.Sprintf(what, m.name), Fix: fix}
 	result := web.Result{Done: true}
 	err = op.give(ctx, m, dropped, func(ctx context.Context, l *raftstate.Lease) error {
-		left, err := repair.Dismantle(ctx)
+		left, err := m.source.Dismantle(ctx)
 		if err != nil {
 			return fmt.Errorf("removing what pipeline %s made on its server: %w", m.name, err)
 		}

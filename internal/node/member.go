@@ -1,9 +1,6 @@
 package node
 
 import (
-	"fmt"
-	"net/http"
-
 	"github.com/kafkasync/kafkasync/internal/pipeline"
 	"github.com/kafkasync/kafkasync/source"
 )
@@ -19,6 +16,7 @@ type member struct {
 
 // database is what a node needs of a source beside what a pipeline does.
 type database interface {
+	source.Repairable
 	// Tables names the tables that are read, as of the last Open; nil before it.
 	Tables() []string
 }
@@ -41,14 +39,6 @@ func (m *member) tables(covered []source.Coverage) []string {
 		}
 	}
 	return names
-}
-
-func (m *member) repairable() (source.Repairable, error) {
-	repair, ok := m.source.(source.Repairable)
-	if !ok {
-		return nil, refuse(http.StatusNotImplemented, fmt.Sprintf("the database of pipeline %s cannot be put right from here", m.name), "", "")
-	}
-	return repair, nil
 }
 
 // withdraw returns the statements that end the publishing of a table: this program never does it by itself.

@@ -16,10 +16,6 @@ func (op *operator) setPosition(ctx context.Context, o web.SetPosition) (web.Res
 	if err != nil {
 		return web.Result{}, err
 	}
-	repair, err := m.repairable()
-	if err != nil {
-		return web.Result{}, err
-	}
 	now, to := op.state(m.name).Position, source.Position(o.Position)
 	switch {
 	case to == "":
@@ -34,7 +30,7 @@ func (op *operator) setPosition(ctx context.Context, o web.SetPosition) (web.Res
 	result := web.Result{Done: true}
 	err = op.give(ctx, m, nil, func(ctx context.Context, l *raftstate.Lease) error {
 		from, before := l.Position(), op.state(m.name).Gaps
-		skips, err := repair.Seek(ctx, from, to)
+		skips, err := m.source.Seek(ctx, from, to)
 		if err != nil {
 			return fmt.Errorf("looking for position %s on the server: %w", to, err)
 		}

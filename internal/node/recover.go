@@ -92,11 +92,7 @@ func hopeless(s pipeline.Snapshot, accept bool) (cause string, err error) {
 // be thrown away. As it is, a crash leaves a position without a slot, which stops the
 // pipeline as before, and the order can be given again.
 func newSlot(ctx context.Context, m *member, l *raftstate.Lease, cause string) (string, error) {
-	repair, err := m.repairable()
-	if err != nil {
-		return "", err
-	}
-	if err := repair.Release(ctx); err != nil {
+	if err := m.source.Release(ctx); err != nil {
 		return "", fmt.Errorf("releasing the old slot: %w", err)
 	}
 	from := l.Position()
@@ -118,12 +114,8 @@ func adoptSlot(ctx context.Context, m *member, l *raftstate.Lease, cause string)
 }
 
 func skipTo(ctx context.Context, m *member, l *raftstate.Lease, to source.Position, cause string) (string, error) {
-	repair, err := m.repairable()
-	if err != nil {
-		return "", err
-	}
 	from := l.Position()
-	skips, err := repair.Seek(ctx, from, to)
+	skips, err := m.source.Seek(ctx, from, to)
 	if err != nil {
 		return "", fmt.Errorf("looking for position %s on the server: %w", to, err)
 	}
