@@ -124,7 +124,7 @@ func (s *Source) evict(ctx context.Context, conn *pgx.Conn, slot *slotState, mem
 		}
 		s.log.InfoContext(ctx, "ended the connection of an earlier run that still held the slot", "slot", slot.Name, "pid", h.pid, "application", h.application)
 	}
-	now, err := s.findOurs(ctx, conn)
+	now, err := s.findOurs(ctx, conn, place{})
 	if err != nil {
 		return err
 	}

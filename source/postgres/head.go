@@ -68,7 +68,7 @@ func (s *Source) head(ctx context.Context, memory source.Memory) (source.Positio
 	if err != nil {
 		return "", err
 	}
-	system.lsn, err = s.createSlot(ctx, replication)
+	system.lsn, err = makeSlot(ctx, replication, s.cfg.Slot)
 	return system.position(), err
 }
 
@@ -251,17 +251,4 @@ func identify(ctx context.Context, conn *pgconn.PgConn) (place, error) {
 		return place{}, classify(err, "asking for the identity of the server")
 	}
 	return place{system: system.SystemID, timeline: system.Timeline, lsn: system.XLogPos}, nil
-}
-
-func (s *Source) createSlot(ctx context.Context, conn *pgconn.PgConn) (pglogrepl.LSN, error) {
-	made, err := pglogrepl.CreateReplicationSlot(ctx, conn, quoteName(s.cfg.Slot), "pgoutput",
-		pglogrepl.CreateReplicationSlotOptions{Mode: pglogrepl.LogicalReplication, SnapshotAction: "NOEXPORT_SNAPSHOT"})
-	if err != nil {
-		return 0, classify(err, fmt.Sprintf("creating slot %s", s.cfg.Slot))
-	}
-	lsn, err := pglogrepl.ParseLSN(made.ConsistentPoint)
-	if err != nil || lsn == 0 {
-		return 0, errors.Join(fmt.Errorf("creating slot %s: the server says it starts at %q", s.cfg.Slot, made.ConsistentPoint), err)
-	}
-	return lsn, nil
 }

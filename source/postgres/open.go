@@ -9,7 +9,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/kafkasync/kafkasync"
 	"github.com/kafkasync/kafkasync/source"
 )
 
@@ -34,7 +33,7 @@ func (s *Source) open(ctx context.Context, at place, memory source.Memory) (*str
 		return nil, err
 	}
 	defer hangUp(ctx, conn)
-	slot, err := s.findOurs(ctx, conn)
+	slot, err := s.findOurs(ctx, conn, at)
 	if err != nil {
 		return nil, err
 	}
@@ -88,17 +87,15 @@ func (s *Source) begin(ctx context.Context, conn *pgx.Conn, replication *pgconn.
 	return st, nil
 }
 
-// findOurs returns the slot, if it can be read and is of our make.
-func (s *Source) findOurs(ctx context.Context, conn *pgx.Conn) (*slotState, error) {
+// findOurs returns the slot, if it can be read and is of our make. at is the
+// checkpoint, for the text about one that is not there; the zero place is none.
+func (s *Source) findOurs(ctx context.Context, conn *pgx.Conn, at place) (*slotState, error) {
 	slot, err := findSlot(ctx, conn, s.cfg.Slot)
 	if err != nil {
 		return nil, err
 	}
 	if slot == nil {
-		return nil, &kafkasync.Fault{
-			Class: kafkasync.Stop, What: fmt.Sprintf("the replication slot %s does not exist any more", s.cfg.Slot),
-			Risk: riskSlotGone, Fix: fixNewSlot,
-		}
+		return nil, s.slotGone(ctx, conn, at)
 	}
 	return slot, s.requireOurs(slot)
 }

@@ -54,7 +54,7 @@ func (s *Source) inspect(ctx context.Context) (place, *slotState, error) {
 		return place{}, nil, err
 	}
 	defer hangUp(ctx, conn)
-	slot, err := s.findOurs(ctx, conn)
+	slot, err := s.findOurs(ctx, conn, place{})
 	if err != nil {
 		return place{}, nil, err
 	}

@@ -1,8 +1,6 @@
 package postgres
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -25,8 +23,8 @@ type ancestor struct {
 // Each line is a timeline, where it was left, and why; # begins a comment.
 func parseHistory(content []byte) ([]ancestor, error) {
 	var history []ancestor
-	for lines := bufio.NewScanner(bytes.NewReader(content)); lines.Scan(); {
-		line := strings.TrimSpace(lines.Text())
+	for line := range strings.Lines(string(content)) {
+		line = strings.TrimSpace(line)
 		if line == "" || line[0] == '#' {
 			continue
 		}
