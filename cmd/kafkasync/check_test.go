@@ -17,6 +17,8 @@ import (
 	"github.com/kafkasync/kafkasync"
 	main "github.com/kafkasync/kafkasync/cmd/kafkasync"
 	"github.com/kafkasync/kafkasync/config"
+	"github.com/kafkasync/kafkasync/internal/web"
+	"github.com/kafkasync/kafkasync/source/postgres"
 )
 
 func findings() []main.Finding {
@@ -186,6 +188,8 @@ func TestTheSlotIsJudgedByWhatDataDirTells(t *testing.T) {
 		{ID: "P16", Severity: kafkasync.SeverityOK, What: "slot kafkasync_shop is healthy"},
 	}
 	missing := []kafkasync.Finding{{ID: "P15", Severity: kafkasync.SeverityOK, What: "slot kafkasync_shop will be created"}}
+	asked := kafkasync.Finding{ID: "P18", Severity: kafkasync.SeverityOK, What: "the pipeline has no checkpoint yet"}
+	shop := config.Pipeline{Name: "shop", Postgres: postgres.Config{Slot: "kafkasync_shop"}}
 	foreign := []kafkasync.Finding{{ID: "P15", Severity: kafkasync.SeverityError, What: "slot kafkasync_shop has plugin test_decoding", Fix: "another name"}}
 	used := t.TempDir()
 	if err := os.Mkdir(filepath.Join(used, "n1"), 0o700); err != nil {
@@ -203,12 +207,13 @@ func TestTheSlotIsJudgedByWhatDataDirTells(t *testing.T) {
 		{"a slot, never used", filepath.Join(used, "not", "yet"), there, kafkasync.SeverityError, "pg_drop_replication_slot('kafkasync_shop')"},
 		{"a slot, used", used, there, kafkasync.SeverityOK, ""},
 		{"no slot, never used", t.TempDir(), missing, kafkasync.SeverityOK, ""},
-		{"no slot, used", used, missing, kafkasync.SeverityWarning, "remove data_dir"},
+		{"no slot, used", used, missing, kafkasync.SeverityWarning, "kafkasync recover shop --new-slot"},
+		{"no slot, and a node was asked", used, append(slices.Clone(missing), asked), kafkasync.SeverityOK, ""},
 		{"a slot of another plugin, never used", t.TempDir(), foreign, kafkasync.SeverityError, "another name"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got := main.SlotInData(slices.Clone(tt.found), "kafkasync_shop", tt.dataDir)[0]
+			got := main.SlotInData(slices.Clone(tt.found), shop, tt.dataDir)[0]
 			if got.ID != "P15" || got.Severity != tt.want {
 				t.Errorf("got %+v, want P15 and %s", got, tt.want)
 			}
@@ -216,5 +221,23 @@ func TestTheSlotIsJudgedByWhatDataDirTells(t *testing.T) {
 				t.Errorf("got the fix %q, want %q in it", got.Fix, tt.fix)
 			}
 		})
+	}
+}
+
+func TestTheNodeIsAskedForTheCheckpoint(t *testing.T) {
+	const at = "7380012345678901234:1:0/16B3748"
+	address := node(t, answering(t, web.Status{Pipelines: []web.Pipeline{{Name: "other"}, {Name: "shop", Position: at}}}))
+	cfg := config.HTTP{Listen: address}
+	if got, err := main.CheckpointOf(cfg, "shop")(t.Context()); err != nil || got != at {
+		t.Errorf("got %q, %v, want %q", got, err, at)
+	}
+	if got, err := main.CheckpointOf(cfg, "other")(t.Context()); err != nil || got != "" {
+		t.Errorf("got %q, %v, want no position yet", got, err)
+	}
+	if got, err := main.CheckpointOf(cfg, "new")(t.Context()); err == nil || !strings.Contains(err.Error(), "another file") {
+		t.Errorf("got %q, %v, want that the node has another file", got, err)
+	}
+	if _, err := main.CheckpointOf(config.HTTP{Listen: closedPort(t)}, "shop")(t.Context()); err == nil {
+		t.Error("got no error although nobody answers")
 	}
 }

@@ -10,6 +10,7 @@ var (
 	CheckDataDir     = checkDataDir
 	CheckHTTP        = checkHTTP
 	SlotInData       = slotInData
+	CheckpointOf     = checkpointOf
 	WriteStatus      = writeStatus
 	WriteResult      = writeResult
 	Fold             = fold

@@ -10,13 +10,15 @@ import (
 	"github.com/kafkasync/kafkasync/config"
 	"github.com/kafkasync/kafkasync/internal/route"
 	"github.com/kafkasync/kafkasync/sink/kafka"
+	"github.com/kafkasync/kafkasync/source"
 	"github.com/kafkasync/kafkasync/source/postgres"
 )
 
 // inspect looks at everything that the file names.
 func inspect(ctx context.Context, cfg *config.Config) ([]finding, error) {
 	var findings []finding
-	for _, f := range checkMachine(ctx, cfg) {
+	machine, answers := checkMachine(ctx, cfg)
+	for _, f := range machine {
 		findings = append(findings, finding{Finding: f})
 	}
 	wanted := topics{at: map[string]int{}}
@@ -26,7 +28,11 @@ func inspect(ctx context.Context, cfg *config.Config) ([]finding, error) {
 			return nil, fmt.Errorf("reading the rules of pipeline %s: %w", p.Name, err)
 		}
 		seen := &witness{Router: router}
-		for _, f := range slotInData(postgres.Check(ctx, p.Postgres, seen, postgres.CheckOptions{Pipeline: p.Name}), p.Postgres.Slot, cfg.DataDir) {
+		opts := postgres.CheckOptions{Pipeline: p.Name}
+		if answers {
+			opts.Checkpoint = checkpointOf(cfg.HTTP, p.Name)
+		}
+		for _, f := range slotInData(postgres.Check(ctx, p.Postgres, seen, opts), p, cfg.DataDir) {
 			findings = append(findings, finding{f, p.Name})
 		}
 		found, err := router.Topics(seen.tables)
@@ -41,14 +47,36 @@ func inspect(ctx context.Context, cfg *config.Config) ([]finding, error) {
 	return findings, nil
 }
 
+// checkpointOf returns what asks the node that runs at the file's address for the
+// position of a pipeline.
+func checkpointOf(cfg config.HTTP, pipeline string) func(context.Context) (source.Position, error) {
+	return func(ctx context.Context) (source.Position, error) {
+		node, err := newClient(cfg, "")
+		if err != nil {
+			return "", err
+		}
+		a, err := ask(ctx, node)
+		if err != nil {
+			return "", err
+		}
+		for _, p := range a.status.Pipelines {
+			if p.Name == pipeline {
+				return source.Position(p.Position), nil
+			}
+		}
+		return "", fmt.Errorf("the running node does not have a pipeline %s yet: it was started with another file", pipeline)
+	}
+}
+
 // slotInData corrects what was found of the slot by what only data_dir tells. A
 // slot that is there although no node has ever run on it is not ours, and a node
 // would stop; so it would, with a checkpoint, where the slot is missing.
-func slotInData(found []kafkasync.Finding, slot, dataDir string) []kafkasync.Finding {
+func slotInData(found []kafkasync.Finding, p config.Pipeline, dataDir string) []kafkasync.Finding {
 	at := slices.IndexFunc(found, func(f kafkasync.Finding) bool { return f.ID == "P15" && f.Severity == kafkasync.SeverityOK })
 	if at < 0 {
 		return found
 	}
+	slot := p.Postgres.Slot
 	exists := slices.ContainsFunc(found, func(f kafkasync.Finding) bool { return f.ID == "P16" }) // its health
 	switch used := len(folders(dataDir)) > 0; {
 	case exists && !used:
@@ -57,15 +85,16 @@ func slotInData(found []kafkasync.Finding, slot, dataDir string) []kafkasync.Fin
 			What: fmt.Sprintf("slot %s is there, but nothing in data_dir %s says that we have made it", slot, dataDir),
 			Why:  "a node does not start on it: what it has passed for somebody else, or for an earlier data_dir, would be missing",
 			Fix: fmt.Sprintf("set data_dir to that of the node that made it, or source.postgres.slot to another name; "+
-				"or, if nobody needs it: SELECT pg_drop_replication_slot('%s');", slot),
+				"or, if nobody needs it: SELECT pg_drop_replication_slot('%s'); or, if it is this pipeline's: "+
+				"start kafkasync and run kafkasync recover %s --adopt-slot, which records a gap for each table", slot, p.Name),
 		}
-	case !exists && used:
+	case !exists && used && !slices.ContainsFunc(found, func(f kafkasync.Finding) bool { return f.ID == "P18" }): // which has asked a node
 		found[at] = kafkasync.Finding{
 			ID: "P15", Severity: kafkasync.SeverityWarning,
 			What: fmt.Sprintf("slot %s does not exist, and data_dir %s has been used", slot, dataDir),
 			Why:  "if this pipeline has a checkpoint there, run stops: what changed since the slot went cannot be read; if it has none, run creates the slot",
-			Fix: "correct source.postgres.url or slot, if they have changed; or, to begin anew at the present, remove data_dir, " +
-				"start kafkasync, and refresh what your consumers store from the tables once",
+			Fix: fmt.Sprintf("correct source.postgres.url or slot, if they have changed; or, to begin anew at the present, start kafkasync and run "+
+				"kafkasync recover %s --new-slot, which records what is missing as gaps", p.Name),
 		}
 	}
 	return found

@@ -51,9 +51,9 @@ func checkDataDir(dir string) kafkasync.Finding {
 const stateFile = "raft.db"
 
 // checkMachine looks whether a node could keep its state and listen where the
-// file says, or already does. Only a lock below data_dir tells our node from
-// another one that answers at the same address.
-func checkMachine(ctx context.Context, cfg *config.Config) []kafkasync.Finding {
+// file says, or already does, and reports whether our node answers there. Only a
+// lock below data_dir tells it from another one at the same address.
+func checkMachine(ctx context.Context, cfg *config.Config) (_ []kafkasync.Finding, answers bool) {
 	dir := filepath.Join(cfg.DataDir, cfg.NodeID)
 	address, answers := checkHTTP(ctx, cfg.HTTP, slices.ContainsFunc(folders(cfg.DataDir), locked))
 	folder := checkDataDir(dir)
@@ -63,7 +63,7 @@ func checkMachine(ctx context.Context, cfg *config.Config) []kafkasync.Finding {
 			Why: "a node could not start", Fix: "stop that process, or set data_dir to a folder that nobody uses",
 		}
 	}
-	return []kafkasync.Finding{folder, address}
+	return []kafkasync.Finding{folder, address}, answers
 }
 
 // folders returns those of the nodes that have run with this data_dir, under

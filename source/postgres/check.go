@@ -130,7 +130,9 @@ func (c *checkup) warnf(id, why, fix, what string, args ...any) {
 	c.report(id, kafkasync.SeverityWarning, why, fix, fmt.Sprintf(what, args...))
 }
 
+// report takes back that the check had passed: a later look knew more.
 func (c *checkup) report(id string, severity kafkasync.Severity, why, fix, what string) {
+	c.fine = slices.DeleteFunc(c.fine, func(f kafkasync.Finding) bool { return f.ID == id })
 	c.problems = append(c.problems, kafkasync.Finding{ID: id, Severity: severity, What: what, Why: why, Fix: fix})
 }
 
@@ -159,7 +161,7 @@ func (c *checkup) failed(id string, err error) {
 			f.Why = fault.Err.Error()
 		}
 		if fault.Fix != "" {
-			f.Fix = fault.Fix
+			f.Fix = c.command(fault.Fix)
 		}
 	}
 	c.problems = append(c.problems, f)

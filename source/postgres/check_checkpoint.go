@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pglogrepl"
@@ -27,7 +28,7 @@ func (c *checkup) checkCheckpoint(ctx context.Context, conn *pgx.Conn) {
 		return
 	}
 	if c.slot == nil {
-		c.errorf("P15", riskSlotGone, c.recover("--new-slot"), "slot %s does not exist any more, and the pipeline has a checkpoint", c.cfg.Slot)
+		c.errorf("P15", riskSlotGone, c.command(fixNewSlot), "slot %s does not exist any more, and the pipeline has a checkpoint", c.cfg.Slot)
 		return
 	}
 	deadline := time.Now().Add(recallWait)
@@ -37,7 +38,7 @@ func (c *checkup) checkCheckpoint(ctx context.Context, conn *pgx.Conn) {
 		}
 	}
 	if c.slot.ConfirmedFlush > at.lsn {
-		c.errorf("P18", "changes between the two were sent to somebody else, and are not published", c.recover("--adopt-slot"),
+		c.errorf("P18", "changes between the two were sent to somebody else, and are not published", c.command(fixAdoptSlot),
 			"slot %s has moved to %s, %s beyond the checkpoint: something else has read it, or it was made anew",
 			c.slot.Name, c.slot.ConfirmedFlush, bytesText(int64(c.slot.ConfirmedFlush-at.lsn)))
 	}
@@ -79,14 +80,14 @@ func (c *checkup) checkIdentityOf(ctx context.Context, conn *pgx.Conn, at place)
 	server := c.identity
 	switch {
 	case server.system != at.system:
-		c.errorf("P19", why, "point source.postgres.url at the server of before; or, if this one takes its place: "+c.recover("--new-slot"),
+		c.errorf("P19", why, "point source.postgres.url at the server of before; or, if this one takes its place: "+c.command(fixNewSlot),
 			"this is another server: its system identifier is %s, the checkpoint is of %s", server.system, at.system)
 	case server.timeline < at.timeline:
-		c.errorf("P19", why, "point source.postgres.url at the server that was promoted; or, if this one takes its place: "+c.recover("--new-slot"),
+		c.errorf("P19", why, "point source.postgres.url at the server that was promoted; or, if this one takes its place: "+c.command(fixNewSlot),
 			"the server is on timeline %d, and the checkpoint of timeline %d: it is the one before a promotion, or was restored",
 			server.timeline, at.timeline)
 	case server.timeline == at.timeline && end < at.lsn:
-		c.errorf("P19", why, c.recover("--new-slot"),
+		c.errorf("P19", why, c.command(fixNewSlot),
 			"the server's log ends at %s, before the checkpoint at %s: it was restored to an earlier point", end, at.lsn)
 	case server.timeline > at.timeline:
 		c.okf("P19", "the server is the one of the checkpoint, promoted since: timeline %d, the checkpoint is of %d", server.timeline, at.timeline)
@@ -95,20 +96,12 @@ func (c *checkup) checkIdentityOf(ctx context.Context, conn *pgx.Conn, at place)
 	return !c.reported("P19")
 }
 
-// recover is the command that leaves a state that does not mend itself.
-func (c *checkup) recover(how string) string {
-	then := map[string]string{
-		"--new-slot":   "begins at the present",
-		"--adopt-slot": "goes on where the slot stands",
-	}[how]
-	return fmt.Sprintf("kafkasync recover %s %s (%s and records what is missing as gaps)", c.pipeline(), how, then)
-}
-
-func (c *checkup) pipeline() string {
+// command is one of the ways out as an operator types it.
+func (c *checkup) command(fix string) string {
 	if c.opts.Pipeline == "" {
-		return "PIPELINE"
+		return fix
 	}
-	return c.opts.Pipeline
+	return strings.ReplaceAll(fix, namePlace, c.opts.Pipeline)
 }
 
 // bytesText is a size as a person reads it.

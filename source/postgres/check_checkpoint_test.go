@@ -83,6 +83,9 @@ func TestTheSlotAndTheServerAreComparedWithTheCheckpoint(t *testing.T) {
 	}
 	p.remember(p.at(t, 0))
 	p.do(t, fmt.Sprintf("SELECT pg_drop_replication_slot('%s');", p.cfg.Slot))
+	if got := p.said(t, "P15"); got != "" {
+		t.Errorf("got %q beside the error, want it taken back", got)
+	}
 	if fix := p.diagnosed(t, fails, "P15", "does not exist any more").Fix; !strings.HasPrefix(fix, "kafkasync recover shop --new-slot") {
 		t.Errorf("got the fix %q, want the command", fix)
 	}

@@ -53,7 +53,7 @@ func (c *checkup) checkSlotHealth() {
 // dropSlot is for one that is of no more use.
 func (c *checkup) dropSlot() string {
 	return fmt.Sprintf("SELECT pg_drop_replication_slot(%s); -- with kafkasync stopped; then start it, and if the pipeline has a checkpoint: %s",
-		quoteText(c.slot.Name), c.recover("--new-slot"))
+		quoteText(c.slot.Name), c.command(fixNewSlot))
 }
 
 // checkHeadroom warns before the server gives the slot up.

@@ -71,7 +71,11 @@ func TestAPublicationMadeAnewIsFoundByTheHeartbeat(t *testing.T) {
 	p.do(t, `DROP PUBLICATION shop; INSERT INTO products VALUES (1, 'a');
 		CREATE PUBLICATION shop FOR TABLE products WITH (publish_via_partition_root = true);`)
 	before := p.at(t, 0)
-	p.diagnosed(t, fails, "P26", "the publication did not exist when a change was written")
+	p.options.Pipeline = "shop"
+	fix := p.diagnosed(t, fails, "P26", "the publication did not exist when a change was written").Fix
+	if !strings.HasPrefix(fix, "kafkasync recover shop --new-slot") {
+		t.Errorf("got the fix %q, want the command", fix)
+	}
 	if after := p.at(t, 0); after != before {
 		t.Errorf("the check moved the slot from %s to %s", before, after)
 	}
