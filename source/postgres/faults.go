@@ -2,15 +2,10 @@ package postgres
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"strings"
-	"syscall"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/kafkasync/kafkasync"
@@ -52,14 +47,9 @@ func classify(err error, doing string) error {
 	if errors.As(err, &known) || errors.Is(err, context.Canceled) {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
-	var parse *pgconn.ParseConfigError
-	if errors.As(err, &parse) {
-		// Its text quotes the URL, whose password pgx can hide only as best it can.
-		return &kafkasync.Fault{
-			Class: kafkasync.Stop,
-			What:  doing + ": the URL cannot be read, want postgres://user@host:port/database?sslmode=verify-full",
-			Fix:   "correct source.postgres.url; a password belongs into source.postgres.password",
-		}
+	if fault := urlFault(err); fault != nil {
+		fault.What = doing + ": " + fault.What
+		return fault
 	}
 	fault := faultOf(err)
 	if fault == nil {
@@ -87,71 +77,6 @@ func faultOf(err error) *kafkasync.Fault {
 		return serverFault(pg)
 	}
 	return networkFault(err)
-}
-
-// loginFault knows the errors of opening a connection, where the role and the database are known.
-func loginFault(pg *pgconn.PgError, cfg *pgconn.Config) *kafkasync.Fault {
-	role := pgx.Identifier{cfg.User}.Sanitize()
-	wait := func(what, fix string) *kafkasync.Fault {
-		return &kafkasync.Fault{Class: kafkasync.Wait, What: what, Fix: fix}
-	}
-	switch pg.Code {
-	case "28P01":
-		return wait(fmt.Sprintf("the server refuses the password of role %s", cfg.User),
-			"set source.postgres.password to the role's password, or ALTER ROLE "+role+" PASSWORD '...';")
-	case "28000":
-		return authorizationFault(pg, cfg)
-	case "3D000":
-		return wait(fmt.Sprintf("there is no database %s", cfg.Database), "correct the database in source.postgres.url")
-	case "42501":
-		if strings.Contains(pg.Detail, "CONNECT") {
-			return wait(fmt.Sprintf("role %s may not connect to database %s", cfg.User, cfg.Database),
-				fmt.Sprintf("GRANT CONNECT ON DATABASE %s TO %s;", pgx.Identifier{cfg.Database}.Sanitize(), role))
-		}
-		return wait(fmt.Sprintf("role %s may not replicate", cfg.User), grantReplication(cfg.User))
-	}
-	return nil
-}
-
-func grantReplication(role string) string {
-	quoted := pgx.Identifier{role}.Sanitize()
-	return fmt.Sprintf("ALTER ROLE %s REPLICATION; -- on RDS and Aurora: GRANT rds_replication TO %[1]s;", quoted)
-}
-
-// authorizationFault tells the causes of 28000 apart. The servers' messages are
-// translated, except for the name of the file.
-func authorizationFault(pg *pgconn.PgError, cfg *pgconn.Config) *kafkasync.Fault {
-	fault := &kafkasync.Fault{Class: kafkasync.Wait}
-	role := pgx.Identifier{cfg.User}.Sanitize()
-	switch {
-	case strings.Contains(pg.Message, "pg_hba.conf"):
-		fault.What = fmt.Sprintf("pg_hba.conf does not let role %s into database %s from this machine", cfg.User, cfg.Database)
-		fault.Fix = "put this line at the top of pg_hba.conf, then run SELECT pg_reload_conf(): " + hbaLine(pg, cfg)
-	case strings.Contains(pg.Message, "does not exist"):
-		fault.What = fmt.Sprintf("there is no role %s", cfg.User)
-		fault.Fix = "CREATE ROLE " + role + " LOGIN REPLICATION PASSWORD '...';"
-	default:
-		fault.What = fmt.Sprintf("the server does not let role %s log in", cfg.User)
-		fault.Fix = "ALTER ROLE " + role + " LOGIN; -- or another authentication method in pg_hba.conf"
-	}
-	return fault
-}
-
-// hbaLine is the line that would have let the connection in. The server names
-// the address that it saw as the first quoted word of its message.
-func hbaLine(pg *pgconn.PgError, cfg *pgconn.Config) string {
-	kind, address := "local", ""
-	if words := strings.Split(pg.Message, `"`); len(words) > 1 {
-		if ip := net.ParseIP(words[1]); ip != nil {
-			bits := 128
-			if ip.To4() != nil {
-				bits = 32
-			}
-			kind, address = "host", fmt.Sprintf(" %s/%d", ip, bits)
-		}
-	}
-	return fmt.Sprintf("%s %s %s%s scram-sha-256",
-		kind, pgx.Identifier{cfg.Database}.Sanitize(), pgx.Identifier{cfg.User}.Sanitize(), address)
 }
 
 // serverFault knows what a server answers, on any connection.
@@ -275,58 +200,4 @@ func missingFault(pg *pgconn.PgError) *kafkasync.Fault {
 		}
 	}
 	return nil
-}
-
-// networkFault knows why a server could not be talked to at all.
-func networkFault(err error) *kafkasync.Fault {
-	var dns *net.DNSError
-	if errors.As(err, &dns) {
-		fault := &kafkasync.Fault{What: fmt.Sprintf("the name %s cannot be looked up", dns.Name)}
-		if dns.IsNotFound {
-			fault.Class, fault.Fix = kafkasync.Wait, "correct the host in source.postgres.url, or the DNS"
-		}
-		return fault
-	}
-	if errors.Is(err, syscall.ECONNREFUSED) {
-		return &kafkasync.Fault{
-			What: "nothing listens at the server's address",
-			Fix:  "start Postgres, or correct host and port in source.postgres.url",
-		}
-	}
-	var connecting *pgconn.ConnectError
-	if errors.As(err, &connecting) && pgconn.Timeout(err) {
-		return &kafkasync.Fault{
-			What: "the server does not answer",
-			Fix:  "correct host and port in source.postgres.url, or let the connection through the firewall",
-		}
-	}
-	if strings.Contains(err.Error(), "read only connection") { // pgx has no type for it
-		return &kafkasync.Fault{
-			What: "no server of the URL accepts writes",
-			Fix:  "wait for the failover, or add the primary to source.postgres.url",
-		}
-	}
-	// With sslmode=prefer a failed attempt with TLS is followed by one without,
-	// which has the better reason.
-	if isTLS(err) {
-		return &kafkasync.Fault{
-			Class: kafkasync.Wait, What: "the server's TLS does not fit sslmode",
-			Fix: "correct sslmode, sslrootcert, sslcert and sslkey in source.postgres.url, or the server's certificate",
-		}
-	}
-	return nil
-}
-
-func isTLS(err error) bool {
-	var (
-		verify  *tls.CertificateVerificationError
-		alert   tls.AlertError
-		header  tls.RecordHeaderError
-		unknown x509.UnknownAuthorityError
-		host    x509.HostnameError
-		invalid x509.CertificateInvalidError
-	)
-	return errors.As(err, &verify) || errors.As(err, &alert) || errors.As(err, &header) ||
-		errors.As(err, &unknown) || errors.As(err, &host) || errors.As(err, &invalid) ||
-		strings.Contains(err.Error(), "server refused TLS connection") // pgx has no type for it
 }

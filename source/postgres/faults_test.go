@@ -95,12 +95,17 @@ func TestEachNetworkErrorHasItsClassAndItsText(t *testing.T) {
 		{"refused", &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, kafkasync.Retry, "nothing listens"},
 		{"no such name", &net.DNSError{Name: "db1", IsNotFound: true}, kafkasync.Wait, "db1 cannot be looked up"},
 		{"name server down", &net.DNSError{Name: "db1", IsTimeout: true}, kafkasync.Retry, "db1 cannot be looked up"},
-		{"certificate", &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, kafkasync.Wait, "TLS"},
-		{"TLS alert", &net.OpError{Op: "remote error", Err: tls.AlertError(42)}, kafkasync.Wait, "TLS"},
+		{"certificate", &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, kafkasync.Wait, "no trusted authority"},
+		{"certificate of an unknown kind", &tls.CertificateVerificationError{Err: x509.SystemRootsError{}}, kafkasync.Wait, "TLS"},
+		{"certificate that has expired", &tls.CertificateVerificationError{Err: x509.CertificateInvalidError{Reason: x509.Expired}}, kafkasync.Wait, "has expired"},
+		{"TLS alert about our certificate", &net.OpError{Op: "remote error", Err: tls.AlertError(42)}, kafkasync.Wait, "refuses our client certificate"},
+		{"TLS alert", &net.OpError{Op: "remote error", Err: tls.AlertError(70)}, kafkasync.Wait, "TLS"},
 		{"no TLS", errors.New("server refused TLS connection"), kafkasync.Wait, "TLS"},
-		{"no TLS, then only standbys", errors.Join(errors.New("server refused TLS connection"), errors.New("read only connection")), kafkasync.Retry, "accepts writes"},
+		{"no TLS, then only standbys", errors.Join(errors.New("server refused TLS connection"), pgconn.ErrReadOnlyConnection), kafkasync.Wait, "accepts writes"},
 		{"no TLS, then refused", errors.Join(errors.New("server refused TLS connection"), syscall.ECONNREFUSED), kafkasync.Retry, "nothing listens"},
-		{"only standbys", errors.New("ValidateConnect failed: read only connection"), kafkasync.Retry, "accepts writes"},
+		{"only standbys", fmt.Errorf("ValidateConnect failed: %w", pgconn.ErrReadOnlyConnection), kafkasync.Wait, "accepts writes"},
+		{"one down, one a standby", errors.Join(syscall.ECONNREFUSED, pgconn.ErrStandbyConnection), kafkasync.Wait, "accepts writes"},
+		{"one address down, one with a wrong certificate", errors.Join(syscall.ECONNREFUSED, &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}), kafkasync.Wait, "no trusted authority"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var fault *kafkasync.Fault

@@ -77,6 +77,7 @@ func connConfig(cfg Config, application string) (*pgx.ConnConfig, error) {
 	if cfg.Password != "" {
 		conn.Password = cfg.Password
 	}
+	requirePrimary(conn)
 	set := conn.RuntimeParams
 	set["application_name"] = application
 	set["client_encoding"] = "UTF8"
@@ -98,6 +99,9 @@ func (s *Source) replicationConfig(w *wire, application string) *pgconn.Config {
 	conn := s.conn.Config.Copy()
 	conn.RuntimeParams["replication"] = "database"
 	conn.RuntimeParams["application_name"] = application
+	// A warning of the server may be all that says that changes are missing: see noticeError.
+	conn.RuntimeParams["client_min_messages"] = "warning"
+	conn.ValidateConnect = requireDirect
 	conn.BuildFrontend = w.frontend
 	return conn
 }

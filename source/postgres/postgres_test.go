@@ -8,13 +8,14 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/kafkasync/kafkasync/internal/devstack"
 	"github.com/kafkasync/kafkasync/internal/devstack/devtest"
 	"github.com/kafkasync/kafkasync/source"
 	"github.com/kafkasync/kafkasync/source/postgres"
 	"github.com/kafkasync/kafkasync/source/sourcetest"
 )
 
-// database is a database of the test's own on the shared server.
+// database is a database of the test's own.
 type database struct {
 	url  string
 	conn *pgx.Conn
@@ -22,7 +23,13 @@ type database struct {
 
 func newDatabase(t *testing.T, schema ...string) *database {
 	t.Helper()
-	db := &database{url: devtest.Database(t)}
+	return connectTo(t, devtest.Database(t), schema...)
+}
+
+// connectTo opens the test's own database.
+func connectTo(t *testing.T, url string, schema ...string) *database {
+	t.Helper()
+	db := &database{url: url}
 	var err error
 	if db.conn, err = pgx.Connect(t.Context(), db.url); err != nil {
 		t.Fatal(err)
@@ -81,9 +88,15 @@ func (db *database) transact(t *testing.T, tx sourcetest.Tx, end string) {
 }
 
 func TestPostgresIsASource(t *testing.T) {
+	conform(t, devtest.Postgres(t))
+}
+
+// conform runs the suite that defines a source, on a server.
+func conform(t *testing.T, server *devstack.Postgres) {
+	t.Helper()
 	sourcetest.Run(t, sourcetest.Harness{
 		New: func(t *testing.T) sourcetest.Database {
-			return newDatabase(t, sourcetest.Schema()...)
+			return connectTo(t, devtest.DatabaseOn(t, server), sourcetest.Schema()...)
 		},
 		Prefix:     "public.",
 		MaxChanges: postgres.MaxBatchChanges,

@@ -34,7 +34,7 @@ func ownServer(t *testing.T, settings map[string]string) server {
 	devtest.Postgres(t) // installs it, and knows about -short
 	all := map[string]string{"max_slot_wal_keep_size": slotLimit, "fsync": "off"}
 	maps.Copy(all, settings)
-	s, err := devstack.StartPostgres(t.Context(), devstack.PostgresConfig{Settings: all})
+	s, err := devstack.StartPostgres(t.Context(), devstack.PostgresConfig{Version: devtest.Version(), Settings: all})
 	if err != nil {
 		t.Fatal(err)
 	}
