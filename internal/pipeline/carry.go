@@ -29,6 +29,12 @@ func (p *Pipeline) carry(ctx context.Context, lease Lease, from source.Position,
 		committed: from, confirmed: from, // by opening the stream
 	}
 
+	if plantedSkipFirstBatch && lease.Epoch() > 1 {
+		if err := stream.Next(ctx, &source.Batch{}); err != nil {
+			return fmt.Errorf("reading: %w", err)
+		}
+	}
+
 	// Only these two exist: with one in flight, reading gets at most one ahead.
 	free, full := make(chan *source.Batch, 2), make(chan *source.Batch, 2)
 	free <- &source.Batch{}
