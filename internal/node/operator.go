@@ -125,7 +125,15 @@ func refuse(code int, what, risk, fix string) error {
 // place says a position in a sentence.
 func place(p source.Position) string {
 	if p == "" {
-		return "the beginning"
+		return "no position yet"
 	}
 	return string(p)
+}
+
+// after says from where on, in a sentence that goes on with up to where.
+func after(p source.Position) string {
+	if p == "" {
+		return ""
+	}
+	return " after " + string(p) + " and"
 }

@@ -51,8 +51,8 @@ func TestANewSlotGetsAPipelineGoingAndTheGapNamesWhatIsMissing(t *testing.T) {
 	if got, want := report.Status().Gaps, gapsOf("memory:1", "memory:2", "opening the source: the slot does not exist"); !reflect.DeepEqual(got, want) {
 		t.Errorf("got the gaps %+v, want %+v", got, want)
 	}
-	if got := report.gaps(); got["shop"] != 2 {
-		t.Errorf("got %v gaps counted, want 2", got)
+	if got := report.figures()["shop"]; got != (web.Figures{GapsOpen: 2, RetainedBytes: 4096}) {
+		t.Errorf("got %+v, want 2 gaps and what the log says that it keeps", got)
 	}
 	if got := report.Status().Pipelines[0]; !reflect.DeepEqual(got.Tables, []string{sourcetest.Items, sourcetest.Lines}) || got.Position != "memory:3" {
 		t.Errorf("got %+v, want the covered tables and the position", got)
@@ -96,7 +96,7 @@ func TestWhatCannotBeReadIsSkipped(t *testing.T) {
 	}
 	w.until(t, pipeline.Stopped)
 	_, err := w.Operate(t.Context(), web.Recover{Pipeline: "shop", SkipTo: "memory:9", AcceptGap: true})
-	if err == nil || !strings.Contains(err.Error(), "looking for position memory:9 on the server: position 9 is not in the log") {
+	if err == nil || !strings.Contains(err.Error(), "moving pipeline shop: position 9 is not in the log") {
 		t.Errorf("got %v, want the server's refusal", err)
 	}
 	w.until(t, pipeline.Stopped)

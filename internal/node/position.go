@@ -32,13 +32,13 @@ func (op *operator) setPosition(ctx context.Context, o web.SetPosition) (web.Res
 		from, before := l.Position(), op.state(m.name).Gaps
 		skips, err := m.source.Seek(ctx, from, to)
 		if err != nil {
-			return fmt.Errorf("looking for position %s on the server: %w", to, err)
+			return fmt.Errorf("moving pipeline %s: %w", m.name, err)
 		}
 		if !skips {
 			result.Text = fmt.Sprintf("Pipeline %s goes on at %s. What was written between that and %s is published again.", m.name, to, place(from))
 			return l.Commit(ctx, to)
 		}
-		result.Text = fmt.Sprintf("Pipeline %s goes on at %s. What was written after %s and before that is not published.", m.name, to, place(from))
+		result.Text = fmt.Sprintf("Pipeline %s goes on at %s. What was written%s before that is not published.", m.name, to, after(from))
 		if err := l.Skip(ctx, to, "the position was set by hand"); err != nil {
 			return err
 		}

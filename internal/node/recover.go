@@ -99,8 +99,8 @@ func newSlot(ctx context.Context, m *member, l *raftstate.Lease, cause string) (
 	if err := l.Skip(ctx, "", cause); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("Pipeline %s begins anew with a slot of its own. What was written after %s and before that slot's beginning is not published.",
-		m.name, place(from)), nil
+	return fmt.Sprintf("Pipeline %s begins anew with a slot of its own. What was written%s before that slot's beginning is not published.",
+		m.name, after(from)), nil
 }
 
 // adoptSlot is one step, so it happens or not.
@@ -109,15 +109,15 @@ func adoptSlot(ctx context.Context, m *member, l *raftstate.Lease, cause string)
 	if err := l.Skip(ctx, "", cause); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("Pipeline %s goes on with the slot that is there, where that slot stands. What was written after %s and before that place may not be published.",
-		m.name, place(from)), nil
+	return fmt.Sprintf("Pipeline %s goes on with the slot that is there, where that slot stands. What was written%s before that place is taken as not published.",
+		m.name, after(from)), nil
 }
 
 func skipTo(ctx context.Context, m *member, l *raftstate.Lease, to source.Position, cause string) (string, error) {
 	from := l.Position()
 	skips, err := m.source.Seek(ctx, from, to)
 	if err != nil {
-		return "", fmt.Errorf("looking for position %s on the server: %w", to, err)
+		return "", fmt.Errorf("moving pipeline %s: %w", m.name, err)
 	}
 	if !skips {
 		return "", refuse(http.StatusConflict, fmt.Sprintf("position %s skips nothing: it is not beyond %s, where the pipeline stands", to, place(from)), "",
@@ -126,5 +126,5 @@ func skipTo(ctx context.Context, m *member, l *raftstate.Lease, to source.Positi
 	if err := l.Skip(ctx, to, cause); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("Pipeline %s goes on at %s. What was written after %s and before that is not published.", m.name, to, place(from)), nil
+	return fmt.Sprintf("Pipeline %s goes on at %s. What was written%s before that is not published.", m.name, to, after(from)), nil
 }

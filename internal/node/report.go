@@ -51,22 +51,29 @@ func (r *report) Status() web.Status {
 			status.Gaps = append(status.Gaps, gapOf(p.Name, g))
 		}
 	}
-	for i, s := range r.snapshots() {
+	for _, s := range r.snapshots() {
 		p := remembered[s.Name]
 		status.Pipelines = append(status.Pipelines, web.Pipeline{
 			Name: s.Name, State: string(s.State), Holder: p.Holder, Epoch: p.Epoch,
 			Position: string(p.Position), LagBytes: s.LagBytes, LagSeconds: s.LagSeconds,
-			Error: s.Error, Tables: r.members[i].tables(p.Covered),
+			Error: s.Error, Tables: tables(p.Covered),
 		})
 	}
 	return status
 }
 
-// gaps counts those of each pipeline.
-func (r *report) gaps() map[string]int {
-	counts := make(map[string]int)
-	for _, p := range r.raft.Status().Pipelines {
-		counts[p.Name] = len(p.Gaps)
+// figures is what is known of each pipeline outside its runs.
+func (r *report) figures() map[string]web.Figures {
+	all := make(map[string]web.Figures)
+	for _, m := range r.members {
+		if keeps, ok := m.source.(interface{ RetainedBytes() int64 }); ok {
+			all[m.name] = web.Figures{RetainedBytes: keeps.RetainedBytes()}
+		}
 	}
-	return counts
+	for _, p := range r.raft.Status().Pipelines {
+		f := all[p.Name]
+		f.GapsOpen = len(p.Gaps)
+		all[p.Name] = f
+	}
+	return all
 }

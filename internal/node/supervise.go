@@ -96,8 +96,11 @@ func (s *supervisor) obey(ctx context.Context, o *order) {
 	if err != nil && ctx.Err() != nil {
 		err = fmt.Errorf("%w: %w", raftstate.ErrStopped, err)
 	}
-	if err == nil && o.after != nil {
+	switch {
+	case err == nil && o.after != nil:
 		s.status.SetState(pipeline.Stopped, o.after)
+	case err == nil: // what was wrong may be over: an order that came now would not know why
+		s.status.SetState(pipeline.Starting, nil)
 	}
 	o.done <- err
 	for err == nil && o.after != nil && ctx.Err() == nil {

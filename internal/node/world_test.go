@@ -31,7 +31,7 @@ type testLog struct {
 	back bool     // Seek says that nothing is skipped
 }
 
-func (l *testLog) Tables() []string             { return []string{"read"} }
+func (l *testLog) RetainedBytes() int64         { return 4096 }
 func (l *testLog) Withdraw(table string) string { return "ALTER PUBLICATION p DROP TABLE " + table }
 
 func (l *testLog) Dismantle(ctx context.Context) ([]string, error) {

@@ -9,26 +9,32 @@ import (
 	"github.com/kafkasync/kafkasync/internal/pipeline"
 )
 
+// Figures is what is known of a pipeline outside its runs.
+type Figures struct {
+	GapsOpen      int
+	RetainedBytes int64 // of log that the server keeps for the pipeline
+}
+
 // Metrics is a prometheus.Collector over what the node and its pipelines know
 // about themselves. Their names and labels are a public contract. It keeps no
 // copy: every collection takes new snapshots.
 type Metrics struct {
 	leads     func() bool
 	pipelines func() []pipeline.Snapshot
-	gaps      func() map[string]int
+	figures   func() map[string]Figures
 
 	raftCommit prometheus.Histogram
 
 	leader, streaming, lagBytes, lagSeconds *prometheus.Desc
-	gapsOpen                                *prometheus.Desc
+	gapsOpen, retained                      *prometheus.Desc
 	changes, published, restarts            *prometheus.Desc
 	publish, commitToPublish                *prometheus.Desc
 }
 
 // NewMetrics returns the collector; the caller registers it. leads reports
-// whether this node is the leader; pipelines returns those that run, or last ran, on this node; gaps
-// counts those of each pipeline that are known.
-func NewMetrics(leads func() bool, pipelines func() []pipeline.Snapshot, gaps func() map[string]int) *Metrics {
+// whether this node is the leader; pipelines returns those that run, or last ran, on this node;
+// figures what else is known of them, by name.
+func NewMetrics(leads func() bool, pipelines func() []pipeline.Snapshot, figures func() map[string]Figures) *Metrics {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc("kafkasync_"+name, help, labels, nil)
 	}
@@ -38,7 +44,7 @@ func NewMetrics(leads func() bool, pipelines func() []pipeline.Snapshot, gaps fu
 	return &Metrics{
 		leads:     leads,
 		pipelines: pipelines,
-		gaps:      gaps,
+		figures:   figures,
 		raftCommit: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "kafkasync_raft_commit_seconds",
 			Help:    "Time until a quorum had stored a command.",
@@ -49,6 +55,7 @@ func NewMetrics(leads func() bool, pipelines func() []pipeline.Snapshot, gaps fu
 		lagBytes:        perPipeline("lag_bytes", "Bytes of the log known to follow what is published."),
 		lagSeconds:      perPipeline("lag_seconds", "Age of the commit of the oldest change that is read and not published."),
 		gapsOpen:        perPipeline("gaps_open", "Gaps that nobody has closed: changes of a table that were not published."),
+		retained:        perPipeline("slot_retained_bytes", "Bytes of the log that the server keeps for the pipeline's slot."),
 		changes:         perPipeline("changes_total", "Changes published.", "table", "op"),
 		published:       perPipeline("published_total", "Messages published.", "topic"),
 		restarts:        perPipeline("restarts_total", "Runs that were followed by another one.", "cause"),
@@ -64,7 +71,7 @@ func (m *Metrics) ObserveRaftCommit(took time.Duration) { m.raftCommit.Observe(t
 func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 	m.raftCommit.Describe(ch)
 	for _, d := range []*prometheus.Desc{
-		m.leader, m.streaming, m.lagBytes, m.lagSeconds, m.gapsOpen,
+		m.leader, m.streaming, m.lagBytes, m.lagSeconds, m.gapsOpen, m.retained,
 		m.changes, m.published, m.restarts, m.publish, m.commitToPublish,
 	} {
 		ch <- d
@@ -75,10 +82,11 @@ func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	m.raftCommit.Collect(ch)
 	send(ch, m.leader, prometheus.GaugeValue, oneIf(m.leads()))
-	gaps := m.gaps()
+	figures := m.figures()
 	for _, p := range m.pipelines() {
 		m.collect(ch, &p)
-		send(ch, m.gapsOpen, prometheus.GaugeValue, float64(gaps[p.Name]), p.Name)
+		send(ch, m.gapsOpen, prometheus.GaugeValue, float64(figures[p.Name].GapsOpen), p.Name)
+		send(ch, m.retained, prometheus.GaugeValue, float64(figures[p.Name].RetainedBytes), p.Name)
 	}
 }
 

@@ -22,7 +22,7 @@ func scrape(t *testing.T, m *web.Metrics) answer {
 	return ask(t, http.MethodGet, start(t, web.Config{}, &reporter{}, registry)+"/metrics", "")
 }
 
-func noGaps() map[string]int { return nil }
+func nothingElse() map[string]web.Figures { return nil }
 
 func TestMetricsAreTheContract(t *testing.T) {
 	snapshots := []pipeline.Snapshot{
@@ -44,7 +44,9 @@ func TestMetricsAreTheContract(t *testing.T) {
 		},
 	}
 	m := web.NewMetrics(func() bool { return true }, func() []pipeline.Snapshot { return snapshots },
-		func() map[string]int { return map[string]int{"shop": 2} })
+		func() map[string]web.Figures {
+			return map[string]web.Figures{"shop": {GapsOpen: 2, RetainedBytes: 1 << 30}}
+		})
 	m.ObserveRaftCommit(250 * time.Millisecond)
 	m.ObserveRaftCommit(500 * time.Millisecond)
 	got := scrape(t, m)
@@ -56,14 +58,14 @@ func TestMetricsAreTheContract(t *testing.T) {
 
 func TestPipelineThatHasNotRunYetHasMetrics(t *testing.T) {
 	fresh := []pipeline.Snapshot{pipeline.NewStatus("shop").Snapshot(time.Now())}
-	got := scrape(t, web.NewMetrics(func() bool { return true }, func() []pipeline.Snapshot { return fresh }, noGaps))
+	got := scrape(t, web.NewMetrics(func() bool { return true }, func() []pipeline.Snapshot { return fresh }, nothingElse))
 	if got.code != http.StatusOK || !strings.Contains(got.body, "\nkafkasync_pipeline_streaming{pipeline=\"shop\"} 0\n") {
 		t.Errorf("got %d %s, want 200 and a pipeline that does not stream", got.code, got.body)
 	}
 }
 
 func TestFollowerWithoutPipelinesShowsThatItDoesNotLead(t *testing.T) {
-	got := scrape(t, web.NewMetrics(func() bool { return false }, func() []pipeline.Snapshot { return nil }, noGaps))
+	got := scrape(t, web.NewMetrics(func() bool { return false }, func() []pipeline.Snapshot { return nil }, nothingElse))
 	if got.code != http.StatusOK || !strings.Contains(got.body, "\nkafkasync_leader 0\n") {
 		t.Errorf("got %d %s, want kafkasync_leader 0", got.code, got.body)
 	}
@@ -87,7 +89,7 @@ func TestMetricThatCannotBeMadeFailsTheScrape(t *testing.T) {
 			broken, twice := status, status
 			tt.change(&broken)
 			twice.Name = "twice"
-			got := scrape(t, web.NewMetrics(func() bool { return true }, func() []pipeline.Snapshot { return []pipeline.Snapshot{broken, twice} }, noGaps))
+			got := scrape(t, web.NewMetrics(func() bool { return true }, func() []pipeline.Snapshot { return []pipeline.Snapshot{broken, twice} }, nothingElse))
 			if got.code != http.StatusInternalServerError {
 				t.Errorf("got %d, want 500: an answer with holes looks like good news", got.code)
 			}
