@@ -1,11 +1,27 @@
 package postgres
 
 import (
+	"context"
 	"encoding/binary"
 	"time"
 
 	"github.com/jackc/pglogrepl"
+	"github.com/jackc/pgx/v5/pgconn"
 )
+
+// feedbackInterval returns how often the server is told where we are: often enough
+// for its wal_sender_timeout, after which it gives us up.
+func feedbackInterval(ctx context.Context, conn *pgconn.PgConn) (time.Duration, error) {
+	ms, err := askNumber(ctx, conn, "SELECT setting FROM pg_settings WHERE name = 'wal_sender_timeout'")
+	if err != nil {
+		return 0, classify(err, "asking for wal_sender_timeout")
+	}
+	if ms == 0 { // it never does
+		return feedbackEvery, nil
+	}
+	third := time.Duration(ms) * time.Millisecond / 3
+	return max(minFeedbackEvery, min(feedbackEvery, third)), nil
+}
 
 func (s *stream) flushed() pglogrepl.LSN { return pglogrepl.LSN(s.confirmed.Load()) }
 
@@ -14,7 +30,7 @@ func (s *stream) flushed() pglogrepl.LSN { return pglogrepl.LSN(s.confirmed.Load
 // synchronous commits. If the server has been silent, it is asked for an answer.
 func (s *stream) feedback() error {
 	now, lsn := time.Now(), s.flushed()
-	ask := now.Sub(s.heardAt) > feedbackEvery
+	ask := now.Sub(s.heardAt) > s.feedbackEvery
 	if err := s.send(statusUpdate(lsn, now, ask)); err != nil {
 		return classify(err, "confirming to the server")
 	}

@@ -22,7 +22,7 @@ const (
 )
 
 // monitor watches the server beside the stream, over an ordinary connection: how
-// far its log reaches, and whether the position of an idle database must be
+// far its log reaches, what it keeps for the slot, and whether the position of an idle database must be
 // moved by a heartbeat. It is of no consequence to correctness: what it cannot
 // do, it says once and tries again.
 type monitor struct {
@@ -33,6 +33,7 @@ type monitor struct {
 	// keeps it from giving us up.
 	leave  func(error)
 	keeper *keeper
+	slot   *slotWatch
 	head   atomic.Uint64
 	done   chan struct{}
 }
@@ -79,13 +80,19 @@ func (m *monitor) watch(ctx context.Context, at func() pglogrepl.LSN) error {
 	}
 	defer hangUp(ctx, conn)
 	last, since := at(), time.Now()
-	var looked time.Time
+	var looked, slotLooked time.Time
 	for {
 		if time.Since(looked) >= lookEvery {
 			if err := m.keep(ctx, conn); err != nil {
 				return err
 			}
 			looked = time.Now()
+		}
+		if time.Since(slotLooked) >= slotEvery {
+			if err := m.slot.look(ctx, conn); err != nil {
+				return m.decide(ctx, err)
+			}
+			slotLooked = time.Now()
 		}
 		if err := m.look(ctx, conn); err != nil {
 			return err
@@ -104,11 +111,15 @@ func (m *monitor) watch(ctx context.Context, at func() pglogrepl.LSN) error {
 	}
 }
 
-// keep looks after what is covered. A cause that only a person can remove ends the stream.
+// keep looks after what is covered.
 func (m *monitor) keep(ctx context.Context, conn *pgx.Conn) error {
 	limited, cancel := context.WithTimeout(ctx, coverTimeout)
 	defer cancel()
-	err := m.keeper.look(limited, conn)
+	return m.decide(ctx, m.keeper.look(limited, conn))
+}
+
+// decide ends the stream for a cause that only a person can remove.
+func (m *monitor) decide(ctx context.Context, err error) error {
 	if ctx.Err() == nil && err != nil && kafkasync.ClassOf(err) != kafkasync.Retry {
 		m.leave(err)
 	}

@@ -76,6 +76,10 @@ func (s *Source) begin(ctx context.Context, conn *pgx.Conn, replication *pgconn.
 	if err != nil {
 		return nil, err
 	}
+	interval, err := feedbackInterval(ctx, replication)
+	if err != nil {
+		return nil, err
+	}
 	err = pglogrepl.StartReplication(ctx, replication, quoteName(s.cfg.Slot), start.lsn, pglogrepl.StartReplicationOptions{
 		Mode: pglogrepl.LogicalReplication, PluginArgs: s.pluginArguments(binary),
 	})
@@ -83,7 +87,7 @@ func (s *Source) begin(ctx context.Context, conn *pgx.Conn, replication *pgconn.
 		return nil, classify(err, fmt.Sprintf("reading slot %s", s.cfg.Slot))
 	}
 	st := s.newStream(replication, k, start)
-	st.decoder.binary, st.decoder.textOnly = binary, &s.textOnly
+	st.decoder.binary, st.decoder.textOnly, st.feedbackEvery = binary, &s.textOnly, interval
 	return st, nil
 }
 
@@ -108,8 +112,11 @@ func (s *Source) newStream(conn *pgconn.PgConn, k *keeper, at place) *stream {
 		decoder: pgoutput{
 			selector: s.selector, catalog: lookup{s.conn}, relations: map[uint32]*relation{}, end: at.lsn,
 		},
-		monitor:  &monitor{conn: s.conn, log: s.log, keeper: k, done: make(chan struct{})},
-		requests: make(chan request), confirm: make(chan struct{}, 1), ended: make(chan struct{}),
+		monitor: &monitor{
+			conn: s.conn, log: s.log, keeper: k, slot: &slotWatch{source: s, log: s.log, retained: &s.retained}, done: make(chan struct{}),
+		},
+		feedbackEvery: feedbackEvery,
+		requests:      make(chan request), confirm: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 	st.confirmed.Store(uint64(at.lsn))
 	st.reached.Store(uint64(at.lsn))

@@ -41,6 +41,7 @@ type Source struct {
 	log         *slog.Logger
 	conn        *pgx.ConnConfig
 	published   atomic.Pointer[[]string]
+	retained    atomic.Int64
 	textOnly    atomic.Bool // see binary.go
 }
 
@@ -78,6 +79,7 @@ func connConfig(cfg Config, application string) (*pgx.ConnConfig, error) {
 		conn.Password = cfg.Password
 	}
 	requirePrimary(conn)
+	shareTime(conn)
 	set := conn.RuntimeParams
 	set["application_name"] = application
 	set["client_encoding"] = "UTF8"

@@ -23,9 +23,10 @@ const (
 	maxBatchChanges = 8192
 	maxBatchBytes   = 4 << 20
 
-	feedbackEvery = 10 * time.Second // wal_sender_timeout is 60 s by default
-	writeTimeout  = 10 * time.Second
-	closeTimeout  = time.Second
+	feedbackEvery    = 10 * time.Second // or a third of wal_sender_timeout, which is 60 s by default
+	minFeedbackEvery = 10 * time.Millisecond
+	writeTimeout     = 10 * time.Second
+	closeTimeout     = time.Second
 	// A server that is alive answers a request for a keepalive at once, unless
 	// it decodes a huge transaction; a dead one would leave us waiting for ever.
 	silenceLimit = 5 * time.Minute
@@ -40,6 +41,8 @@ type stream struct {
 	wire    *wire
 	decoder pgoutput
 	monitor *monitor
+
+	feedbackEvery time.Duration
 
 	requests  chan request
 	confirm   chan struct{} // holds one: confirmed has grown
@@ -79,7 +82,7 @@ func (s *stream) run(ctx context.Context) {
 			_ = s.conn.Conn().Close()
 		}
 	}()
-	tick := time.NewTicker(feedbackEvery)
+	tick := time.NewTicker(s.feedbackEvery)
 	defer tick.Stop()
 	for s.err == nil {
 		select {
@@ -153,12 +156,12 @@ func (s *stream) fill(ctx context.Context, r request) error {
 
 // receive waits for the next bytes, speaking to the server when it is time.
 func (s *stream) receive(ctx context.Context, stop <-chan struct{}) error {
-	if time.Since(s.toldAt) >= feedbackEvery || s.told != s.flushed() {
+	if time.Since(s.toldAt) >= s.feedbackEvery || s.told != s.flushed() {
 		if err := s.feedback(); err != nil {
 			return err
 		}
 	}
-	if err := s.conn.Conn().SetReadDeadline(s.toldAt.Add(feedbackEvery)); err != nil {
+	if err := s.conn.Conn().SetReadDeadline(s.toldAt.Add(s.feedbackEvery)); err != nil {
 		return fmt.Errorf("reading the log: %w", err)
 	}
 	// wake may have come before the deadline was set and be lost: then its reason
