@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -21,6 +22,20 @@ func requirePrimary(conn *pgx.ConnConfig) {
 		if conn.ValidateConnect == nil && (f.Host != conn.Host || f.Port != conn.Port) {
 			conn.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsPrimary
 		}
+	}
+}
+
+// shareTime gives each of several servers its part of connectTimeout: one that
+// is gone without a word must not use up what the next one needs.
+func shareTime(conn *pgx.ConnConfig) {
+	servers, host, port := 1, conn.Host, conn.Port
+	for _, f := range conn.Fallbacks {
+		if f.Host != host || f.Port != port {
+			servers, host, port = servers+1, f.Host, f.Port
+		}
+	}
+	if share := connectTimeout / time.Duration(servers); conn.ConnectTimeout == 0 || conn.ConnectTimeout > share {
+		conn.ConnectTimeout = share
 	}
 }
 

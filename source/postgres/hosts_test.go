@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"net"
 	"strings"
 	"testing"
 
@@ -12,6 +13,17 @@ import (
 
 // down is an address where nothing listens.
 const down = "127.0.0.1:1"
+
+// silentHost is an address that takes connections and says nothing.
+func silentHost(t *testing.T) string {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l.Addr().String()
+}
 
 // pair is a primary and a standby that follows it.
 func pair(t *testing.T) (primary, standby *devstack.Postgres) {
@@ -39,9 +51,10 @@ func catchUp(t *testing.T, primary, standby *devstack.Postgres) {
 
 func TestOfSeveralHostsThePrimaryIsReadAndNoOther(t *testing.T) {
 	primary, standby := pair(t)
-	up, follower := primary.Addr(), standby.Addr()
+	up, follower, silent := primary.Addr(), standby.Addr(), silentHost(t)
 	for _, c := range []struct{ name, hosts, attrs string }{
 		{"the first is down", down + "," + up, ""},
+		{"the first does not answer", silent + "," + up, "connect_timeout=1"},
 		{"a standby first, read-write", follower + "," + up, "target_session_attrs=read-write"},
 		{"a standby first, primary", follower + "," + up, "target_session_attrs=primary"},
 		{"a standby first, nothing said", follower + "," + up, ""},
