@@ -1,6 +1,7 @@
 package kafka_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -18,20 +19,32 @@ import (
 )
 
 // BenchmarkPublish shows what a record costs: records/s, and the CPU time of
-// this process (client only, seven headers a record).
+// this process (client only, seven headers a record). After the usual case come
+// the worst ones for a client or a broker.
 func BenchmarkPublish(b *testing.B) {
-	for _, size := range []int{1000, 100_000} {
-		b.Run(fmt.Sprintf("batch=%d", size), func(b *testing.B) {
+	for _, c := range []struct{ batch, partitions, topics, key int }{
+		{1000, 6, 1, 0},
+		{8192, kafka.DefaultPartitions, 1, 0},
+		{100_000, 6, 1, 0},
+		{8192, 1, 1, 0},
+		{8192, 1, 100, 0}, // one request for each partition
+		{8192, kafka.DefaultPartitions, 1, 1000},
+	} {
+		b.Run(fmt.Sprintf("batch=%d/partitions=%d/topics=%d/key=%d", c.batch, c.partitions, c.topics, c.key), func(b *testing.B) {
 			cfg := settings(b)
-			cfg.Topics.Partitions = 6
+			cfg.Topics.Partitions = c.partitions
 			s := open(b, cfg, kafka.Options{})
-			msgs := sinktest.Messages(devtest.Topic(b), 1, size)
-			publishAll(b, s, msgs[:1]) // makes the topic
+			msgs := sinktest.Messages(devtest.Topic(b), 1, c.batch)
+			for i := range msgs {
+				msgs[i].Topic += fmt.Sprintf("-%d", i%c.topics)
+				msgs[i].Key = append(msgs[i].Key, bytes.Repeat([]byte("k"), c.key)...)
+			}
+			publishAll(b, s, msgs[:c.topics]) // makes the topics
 			b.ReportAllocs()
 			started, cpu := time.Now(), cpuTime(b)
 			b.ResetTimer()
-			for sent := 0; sent < b.N; sent += size {
-				publishAll(b, s, msgs[:min(size, b.N-sent)])
+			for sent := 0; sent < b.N; sent += c.batch {
+				publishAll(b, s, msgs[:min(c.batch, b.N-sent)])
 			}
 			b.StopTimer()
 			b.ReportMetric(float64(b.N)/time.Since(started).Seconds(), "records/s")
@@ -40,20 +53,34 @@ func BenchmarkPublish(b *testing.B) {
 	}
 }
 
-// BenchmarkLatency shows how long one message alone takes to be acknowledged.
+// BenchmarkLatency shows how long a batch as large as one gets at 1,000
+// transactions/s takes to be acknowledged, and what the choice of linger.ms does to it.
 func BenchmarkLatency(b *testing.B) {
-	s := open(b, settings(b), kafka.Options{})
-	msgs := sinktest.Messages(devtest.Topic(b), 1, 1)
-	publishAll(b, s, msgs)
-	var took []time.Duration
-	for b.Loop() {
-		started := time.Now()
-		publishAll(b, s, msgs)
-		took = append(took, time.Since(started))
+	for _, linger := range []string{"0", "1", "5"} {
+		for _, size := range []int{1, 4, 32} {
+			b.Run(fmt.Sprintf("linger=%s/batch=%d", linger, size), func(b *testing.B) {
+				cfg := settings(b)
+				cfg.Topics.Partitions = kafka.DefaultPartitions
+				cfg.Properties = map[string]string{"linger.ms": linger}
+				s := open(b, cfg, kafka.Options{})
+				msgs := sinktest.Messages(devtest.Topic(b), 1, 100*size)
+				publishAll(b, s, msgs)
+				var took []time.Duration
+				cpu := cpuTime(b)
+				for b.Loop() {
+					i := len(took) % 100 * size
+					started := time.Now()
+					publishAll(b, s, msgs[i:i+size])
+					took = append(took, time.Since(started))
+				}
+				cpu = cpuTime(b) - cpu
+				slices.Sort(took)
+				b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-us")
+				b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-us")
+				b.ReportMetric(float64(cpu.Nanoseconds())/float64(len(took)*size), "cpu-ns/record")
+			})
+		}
 	}
-	slices.Sort(took)
-	b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-us")
-	b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-us")
 }
 
 // BenchmarkRecordOverhead shows how many bytes a record in flight takes, its
