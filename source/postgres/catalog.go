@@ -18,7 +18,10 @@ type heap struct {
 	Persistence byte   // p permanent, u unlogged
 	Identity    byte   // d default, n nothing, f full, i index
 	Owned       bool   // the current role may do what its owner may
-	Indexes     []index
+	// Unsent is set, from 18 on, if the replica identity holds a generated column: s
+	// stored, v a virtual one. UPDATE and DELETE fail unless the publication sends it.
+	Unsent  byte
+	Indexes []index
 }
 
 // index is a unique index over plain columns.
@@ -32,6 +35,7 @@ type index struct {
 	Usable     bool
 	Deferrable bool
 	NotNull    bool // all columns are NOT NULL
+	Generated  bool // a column is generated
 }
 
 // table is a table that a rule can match: never a leaf of a partitioned table.
@@ -113,6 +117,9 @@ func (t *table) usable() bool {
 // identityProblem says why the application's UPDATE and DELETE would fail once
 // published, or "".
 func (h *heap) identityProblem() string {
+	if h.Unsent != 0 {
+		return "its replica identity holds a generated column, which the publication does not send"
+	}
 	if h.Identity == 'f' || h.identity() != nil {
 		return ""
 	}
@@ -180,7 +187,12 @@ func tables(ctx context.Context, conn *pgx.Conn, captures func(name string) bool
 }
 
 const heapColumns = `c.oid, n.nspname, c.relname, c.relkind::text, c.relpersistence::text,
-	c.relreplident::text, pg_has_role(c.relowner, 'USAGE')`
+	c.relreplident::text, pg_has_role(c.relowner, 'USAGE'), coalesce((
+		SELECT max(a.attgenerated::text) FROM pg_attribute a
+		WHERE current_setting('server_version_num')::int >= 180000
+		  AND a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated <> ''
+		  AND (c.relreplident = 'f' OR EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND a.attnum = ANY(i.indkey::int2[])
+			AND (c.relreplident = 'd' AND i.indisprimary OR c.relreplident = 'i' AND i.indisreplident)))), '')`
 
 // No user schema can be called pg_*: these are the system's own and those of temporary tables.
 const rootsSQL = `SELECT c.oid, ` + heapColumns + `
@@ -212,11 +224,14 @@ func queryHeaps(ctx context.Context, conn *pgx.Conn, sql string, args ...any) ([
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (partOf, error) {
 		var h partOf
-		var kind, persistence, identity string
-		err := row.Scan(&h.root, &h.OID, &h.Schema, &h.Rel, &kind, &persistence, &identity, &h.Owned)
+		var kind, persistence, identity, unsent string
+		err := row.Scan(&h.root, &h.OID, &h.Schema, &h.Rel, &kind, &persistence, &identity, &h.Owned, &unsent)
 		if err == nil {
 			h.Name = h.Schema + "." + h.Rel
 			h.Kind, h.Persistence, h.Identity = kind[0], persistence[0], identity[0]
+			if unsent != "" {
+				h.Unsent = unsent[0]
+			}
 		}
 		return h, err
 	})
@@ -254,11 +269,12 @@ func addColumns(ctx context.Context, conn *pgx.Conn, found []table, at map[uint3
 
 // An index over an expression, or over none but included columns, names no row's columns.
 const indexesSQL = `SELECT i.indrelid, c.relname, k.columns, i.indisprimary, i.indisreplident,
-		i.indisvalid AND i.indimmediate AND i.indpred IS NULL, NOT i.indimmediate, k.not_null
+		i.indisvalid AND i.indimmediate AND i.indpred IS NULL, NOT i.indimmediate, k.not_null, k.generated
 	FROM pg_index i
 	JOIN pg_class c ON c.oid = i.indexrelid
 	CROSS JOIN LATERAL (
-		SELECT array_agg(a.attname::text ORDER BY u.n) AS columns, bool_and(a.attnotnull) AS not_null
+		SELECT array_agg(a.attname::text ORDER BY u.n) AS columns, bool_and(a.attnotnull) AS not_null,
+			bool_or(a.attgenerated <> '') AS generated
 		FROM unnest(i.indkey::int2[]) WITH ORDINALITY u (attnum, n)
 		JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = u.attnum
 		WHERE u.n <= i.indnkeyatts) k
@@ -273,7 +289,7 @@ func queryIndexes(ctx context.Context, conn *pgx.Conn, oids []uint32) (map[uint3
 	found := map[uint32][]index{}
 	var oid uint32
 	var x index
-	into := []any{&oid, &x.Name, &x.Columns, &x.Primary, &x.ReplicaIdentity, &x.Usable, &x.Deferrable, &x.NotNull}
+	into := []any{&oid, &x.Name, &x.Columns, &x.Primary, &x.ReplicaIdentity, &x.Usable, &x.Deferrable, &x.NotNull, &x.Generated}
 	_, err = pgx.ForEachRow(rows, into, func() error {
 		found[oid] = append(found[oid], x)
 		x.Columns = nil // the next row must not write into this one's array

@@ -106,14 +106,15 @@ func (c *checkup) look(ctx context.Context, conn *pgx.Conn) bool {
 		c.failed("T01", err)
 		return false
 	}
+	if c.pub, err = findPublication(ctx, conn, c.cfg.Publication); err != nil {
+		c.failed("P07", err)
+		return false
+	}
+	c.pub.excuse(c.tables) // before they are copied
 	for _, t := range c.tables {
 		if c.sel.Captures(t.Name) {
 			c.captured = append(c.captured, t)
 		}
-	}
-	if c.pub, err = findPublication(ctx, conn, c.cfg.Publication); err != nil {
-		c.failed("P07", err)
-		return false
 	}
 	if c.slot, err = findSlot(ctx, conn, c.cfg.Slot); err != nil {
 		c.failed("P15", err)

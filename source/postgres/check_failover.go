@@ -86,7 +86,7 @@ func physicalSlots(ctx context.Context, conn *pgx.Conn) ([]physicalSlot, []strin
 		return nil, nil, classify(err, "asking for synchronized_standby_slots")
 	}
 	var listed []string
-	for _, name := range strings.Split(setting, ",") {
+	for name := range strings.SplitSeq(setting, ",") {
 		if name = strings.Trim(strings.TrimSpace(name), `"`); name != "" {
 			listed = append(listed, name)
 		}

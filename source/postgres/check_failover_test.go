@@ -124,10 +124,8 @@ func TestAPromotedServerIsTheOneOfTheCheckpoint(t *testing.T) {
 }
 
 func TestAServerThatDropsIdleSlotsIsWarnedOf(t *testing.T) {
-	s := devtest.PostgresVersion(t, "18")
-	url := devtest.DatabaseOn(t, s)
-	p := admit(t, url)
-	p.do(t, "ALTER SYSTEM SET max_slot_wal_keep_size = '"+slotLimit+"'; ALTER SYSTEM SET idle_replication_slot_timeout = '1h'; SELECT pg_reload_conf();")
+	p := admit(t, database18(t))
+	p.do(t, "ALTER SYSTEM SET idle_replication_slot_timeout = '1h'; SELECT pg_reload_conf();")
 	var fix string
 	eventually(t, func() bool {
 		for _, f := range p.problems(t) {

@@ -81,22 +81,14 @@ func (c *checkup) checkMember(m *member, t *table) {
 		c.errorf("P09", "changes of other rows are not published", fix,
 			"publication %s holds only the rows of %s with %s", c.pub.Name, t.Name, m.Filter)
 	}
-	if m.Columns == nil {
-		return
-	}
-	wanted, err := c.sel.Columns(t.Name, attributeNames(t.Columns), t.primaryKey())
-	if err != nil {
-		wanted = nil // checkColumns reports it
-	}
-	needed := append(t.identityColumns(), wanted...)
-	var hidden []string
-	for _, a := range t.Columns {
-		if a.Generated == 0 && slices.Contains(needed, a.Name) && !slices.Contains(m.Columns, a.Name) {
-			hidden = append(hidden, a.Name)
-		}
-	}
+	hidden := slices.DeleteFunc(c.pub.hidden(t, t.needed(c.sel)), func(name string) bool { return m.Columns == nil || t.generates(name) })
 	if len(hidden) > 0 {
 		c.errorf("P09", "the key or the payload would be missing; without a column of the replica identity, UPDATE and DELETE fail for the application",
 			fix, "publication %s hides column %s of %s", c.pub.Name, strings.Join(hidden, ", "), t.Name)
 	}
+}
+
+// generates reports whether the column is a generated one: generatedProblem reports these.
+func (t *table) generates(column string) bool {
+	return slices.ContainsFunc(t.Columns, func(a attribute) bool { return a.Name == column && a.Generated != 0 })
 }

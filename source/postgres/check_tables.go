@@ -162,7 +162,11 @@ func (c *checkup) checkIdentity(t *table, keyless bool) {
 	for _, h := range t.heaps() {
 		problem := h.identityProblem()
 		if problem != "" && (!keyless || h.Identity != 'd') {
-			c.errorf("P11", why, h.identityFix(nil), "%s has no usable replica identity: %s", h.Name, problem)
+			fix := h.identityFix(nil)
+			if h.Unsent == 's' && c.pub != nil {
+				fix = sendGenerated(c.pub.Name)
+			}
+			c.errorf("P11", why, fix, "%s has no usable replica identity: %s", h.Name, problem)
 		}
 	}
 }
@@ -177,15 +181,19 @@ func (c *checkup) broken() string {
 // at the least cost, or gives the table one at all.
 func (h *heap) identityFix(columns []string) string {
 	alter := "ALTER TABLE " + h.quoted() + " REPLICA IDENTITY "
+	fits := func(x index) bool { return x.Usable && holdsAll(x.Columns, columns) && (h.Unsent == 0 || !x.Generated) }
 	for _, x := range h.Indexes {
-		if x.Primary && x.Usable && holdsAll(x.Columns, columns) {
+		if x.Primary && fits(x) {
 			return alter + "DEFAULT;"
 		}
 	}
 	for _, x := range h.Indexes {
-		if x.Usable && x.NotNull && holdsAll(x.Columns, columns) {
+		if x.NotNull && fits(x) {
 			return alter + "USING INDEX " + quoteName(x.Name) + ";"
 		}
+	}
+	if h.Unsent != 0 {
+		return "make the table's key one without a generated column, or let the publication send it, if it is stored (publish_generated_columns = stored)"
 	}
 	return alter + "FULL; -- puts the whole old row into the log; a primary key costs less"
 }
@@ -207,7 +215,7 @@ func (c *checkup) checkColumns(t *table) {
 		if !slices.Contains(wanted, a.Name) {
 			continue
 		}
-		if a.Generated != 0 && (a.Generated != 's' || c.pub == nil || !c.pub.Generated) {
+		if a.Generated != 0 && (c.pub == nil || len(c.pub.hidden(t, []string{a.Name})) > 0) {
 			c.generatedProblem(t, a)
 		}
 		if slices.Contains(key, a.Name) && !a.NotNull {
@@ -242,7 +250,11 @@ func (c *checkup) checkKey(t *table, key []string) {
 func (c *checkup) generatedProblem(t *table, a attribute) {
 	fix := fmt.Sprintf("take column %s out of key and payload of the rule for %s", a.Name, t.Name)
 	if a.Generated == 's' && c.server.Version >= 180000 && c.pub != nil {
-		fix = fmt.Sprintf("ALTER PUBLICATION %s SET (publish_generated_columns = stored);", quoteName(c.pub.Name))
+		fix = sendGenerated(c.pub.Name)
 	}
 	c.errorf("P13", "the log does not hold its values", fix, "column %q of %s is generated", a.Name, t.Name)
+}
+
+func sendGenerated(publication string) string {
+	return fmt.Sprintf("ALTER PUBLICATION %s SET (publish_generated_columns = stored);", quoteName(publication))
 }

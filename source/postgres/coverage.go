@@ -79,6 +79,7 @@ func (k *keeper) publish(ctx context.Context, conn *pgx.Conn, inv *inventory) ([
 	if err != nil {
 		return nil, err
 	}
+	inv.publication.excuse(found)
 	if err := k.add(ctx, conn, inv, found); err != nil {
 		return nil, err
 	}

@@ -142,6 +142,11 @@ func (s *Source) firstTables(ctx context.Context, conn *pgx.Conn) ([]table, erro
 	if len(found) == 0 && len(errs) == 0 {
 		return nil, s.nothingMatches()
 	}
+	p, err := findPublication(ctx, conn, s.cfg.Publication)
+	if err != nil {
+		return nil, err
+	}
+	p.excuse(found)
 	for i := range found {
 		errs = append(errs, s.requirePublishable(&found[i]))
 	}

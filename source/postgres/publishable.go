@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/kafkasync/kafkasync"
+	"github.com/kafkasync/kafkasync/source"
 )
 
 // requirePublishable refuses a table whose updates would start to fail for the
@@ -67,25 +68,83 @@ func (s *Source) requireVisible(p *publication, found []table) error {
 	var errs []error
 	for i := range found {
 		t := &found[i]
+		hidden := p.hidden(t, t.needed(s.selector))
 		m := p.member(t.OID)
-		if m == nil || m.Filter == "" && m.Columns == nil {
+		if len(hidden) == 0 && (m == nil || m.Filter == "") {
 			continue
 		}
-		if m.Filter == "" && !s.hides(m, t) {
-			continue
-		}
-		errs = append(errs, &kafkasync.Fault{
+		fault := &kafkasync.Fault{
 			Class: kafkasync.Wait, What: fmt.Sprintf("publication %s holds only some rows or columns of %s", p.Name, t.Name),
 			Risk: "changes of the others", Fix: addWhole(p.Name, t),
-		})
+		}
+		if len(hidden) > 0 {
+			fault.What = fmt.Sprintf("publication %s hides column %s of %s", p.Name, strings.Join(hidden, ", "), t.Name)
+			fault.Risk = "the key or the payload of its messages"
+			if m == nil || m.Columns == nil { // then these are generated columns
+				fault.Fix = "from Postgres 18 on, if they are stored: " + sendGenerated(p.Name) + " else take them out of key and payload of the rule"
+			}
+		}
+		errs = append(errs, fault)
 	}
 	return errors.Join(errs...)
 }
 
-// hides reports whether the member's column list lacks a column that is needed.
-func (s *Source) hides(m *member, t *table) bool {
-	wanted, err := s.selector.Columns(t.Name, attributeNames(t.Columns), t.primaryKey())
-	return err != nil || !holdsAll(m.Columns, wanted) || !holdsAll(m.Columns, t.identityColumns())
+// needed returns the columns that have to be sent: those of the rule, and the
+// replica identity, without which UPDATE and DELETE fail for the application.
+// Generated columns of the latter are none of ours: see Unsent.
+func (t *table) needed(sel source.Selector) []string {
+	columns, err := sel.Columns(t.Name, attributeNames(t.Columns), t.primaryKey())
+	if err != nil {
+		columns = nil // that is a problem of its own
+	}
+	identity := t.identityColumns()
+	for _, a := range t.Columns {
+		if a.Generated == 0 && slices.Contains(identity, a.Name) && !slices.Contains(columns, a.Name) {
+			columns = append(columns, a.Name)
+		}
+	}
+	return columns
+}
+
+// hidden returns those of the columns that the server would not send.
+func (p *publication) hidden(t *table, columns []string) []string {
+	m := p.member(t.OID)
+	var hidden []string
+	for _, a := range t.Columns {
+		sent := a.Generated == 0 || a.Generated == 's' && p.Generated
+		if m != nil && m.Columns != nil {
+			sent = slices.Contains(m.Columns, a.Name)
+		}
+		if !sent && slices.Contains(columns, a.Name) {
+			hidden = append(hidden, a.Name)
+		}
+	}
+	return hidden
+}
+
+// excuse takes back from the tables what is no problem because the publication
+// sends generated columns. There may be no publication yet.
+func (p *publication) excuse(found []table) {
+	for i := range found {
+		t := &found[i]
+		p.excuseHeap(t, &t.heap)
+		for j := range t.Leaves {
+			p.excuseHeap(t, &t.Leaves[j])
+		}
+	}
+}
+
+func (p *publication) excuseHeap(t *table, h *heap) {
+	if p == nil {
+		return
+	}
+	sent := h.Unsent == 's' && p.Generated
+	if m, x := p.member(t.OID), h.identity(); m != nil && m.Columns != nil { // a list goes before everything else
+		sent = x != nil && holdsAll(m.Columns, x.Columns)
+	}
+	if sent {
+		h.Unsent = 0
+	}
 }
 
 // addWhole is the statement that adds a table anew, without filter and column list.
