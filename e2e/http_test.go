@@ -45,6 +45,11 @@ func TestANodeTellsHowItIs(t *testing.T) {
 		}
 	}
 	s.statusAgrees(t)
+	out, _, code := s.command(t, "check")
+	if problem := contains("check", out, "is not beyond the checkpoint", "the server is the one of the checkpoint",
+		"the running node confirmed a heartbeat"); problem != "" || code != 0 {
+		t.Errorf("got exit status %d and %s", code, problem)
+	}
 	s.isAlone(t)
 	if code := n.terminate(t); code != 0 {
 		t.Errorf("got exit status %d after SIGTERM, want 0", code)

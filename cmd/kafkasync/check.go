@@ -79,7 +79,8 @@ func writeFindings(w io.Writer, findings []finding) error {
 		if f.Pipeline != "" {
 			said = "pipeline " + f.Pipeline + ": " + said
 		}
-		if f.Why != "" {
+		// Of many tables with the same problem, the first says why.
+		if again := i > 0 && findings[i-1].ID == f.ID && findings[i-1].Why == f.Why; f.Why != "" && !again {
 			said += "\n" + labelled("why", f.Why)
 		}
 		if f.Fix != "" {

@@ -58,6 +58,30 @@ func TestWarningsAreNoFailure(t *testing.T) {
 	}
 }
 
+func TestOfManyTablesWithOneProblemTheFirstSaysWhy(t *testing.T) {
+	var many []main.Finding
+	for _, table := range []string{"a", "b", "c"} {
+		many = append(many, main.Finding{Pipeline: "shop", Finding: kafkasync.Finding{
+			ID: "P11", Severity: kafkasync.SeverityError, What: table + " has no key", Why: "updates fail", Fix: "ALTER TABLE " + table,
+		}})
+	}
+	many = append(many, main.Finding{Pipeline: "shop", Finding: kafkasync.Finding{
+		ID: "P12", Severity: kafkasync.SeverityError, What: "d has another key", Why: "updates fail", Fix: "ALTER TABLE d",
+	}})
+	var out bytes.Buffer
+	if err := main.ReportFindings(&out, many, false); !errors.Is(err, main.ErrReported) {
+		t.Errorf("got %v, want a failure for the errors", err)
+	}
+	text := out.String()
+	if whys, fixes := strings.Count(text, "why: "), strings.Count(text, "to fix: "); whys != 2 || fixes != 4 {
+		t.Errorf("got %d reasons and %d fixes in\n%s\nwant a reason for each of two checks, and a fix for each finding", whys, fixes, text)
+	}
+	out.Reset()
+	if err := main.ReportFindings(&out, many, true); !errors.Is(err, main.ErrReported) || strings.Count(out.String(), "updates fail") != 4 {
+		t.Errorf("got %v and %s, want everything in the JSON", err, out.String())
+	}
+}
+
 func TestNoFindingsAreAnEmptyArray(t *testing.T) {
 	var out bytes.Buffer
 	if err := main.ReportFindings(&out, nil, true); err != nil || out.String() != "[]\n" {
