@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -18,7 +17,8 @@ import (
 // published as far as the server sends it.
 type candidate struct {
 	barrier int64 // every transaction with a lower id must have ended
-	told    string
+	since   time.Time
+	told    string // what was said to be waited for
 }
 
 // patience is how long a candidate may wait before it is said what it waits for.
@@ -41,7 +41,7 @@ func (k *keeper) join(ctx context.Context, conn *pgx.Conn) error {
 	for _, e := range pending {
 		c := k.joining[e.Membership]
 		if c == nil {
-			c = &candidate{barrier: next}
+			c = &candidate{barrier: next, since: time.Now()}
 			k.source.log.InfoContext(ctx, "a table is going to be covered", "table", e.Name)
 		}
 		if oldest >= c.barrier {
@@ -167,35 +167,13 @@ func transactionIDs(ctx context.Context, conn *pgx.Conn) (oldest, next int64, er
 
 // explainWait says, once for each, which transaction a table waits for.
 func (k *keeper) explainWait(ctx context.Context, conn *pgx.Conn, e entry, c *candidate) {
-	holder, err := oldestTransaction(ctx, conn)
+	if time.Since(c.since) < patience {
+		return
+	}
+	holder, err := pinnedBy(ctx, conn)
 	if err != nil || holder == "" || holder == c.told {
 		return // the next look tries again
 	}
 	c.told = holder
 	k.source.log.WarnContext(ctx, "a table is published, but covered only when a transaction has ended", "table", e.Name, "transaction", holder)
-}
-
-// oldestTransaction describes the transaction that has been writing for longest,
-// if that is longer than patience.
-func oldestTransaction(ctx context.Context, conn *pgx.Conn) (string, error) {
-	rows, err := conn.Query(ctx, `SELECT 'of process ' || pid || coalesce(' (' || usename || ', ' || nullif(application_name, '') || ')', ''), xact_start
-		FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid()
-		UNION ALL SELECT 'prepared as ' || quote_literal(gid), prepared FROM pg_prepared_xacts
-		ORDER BY 2 NULLS FIRST LIMIT 1`)
-	if err != nil {
-		return "", err
-	}
-	var who string
-	var since *time.Time
-	found := false
-	if _, err := pgx.ForEachRow(rows, []any{&who, &since}, func() error { found = true; return nil }); err != nil || !found {
-		return "", err
-	}
-	if since == nil { // the server hides it from a role that is not in pg_read_all_stats
-		return who, nil
-	}
-	if time.Since(*since) < patience {
-		return "", nil
-	}
-	return fmt.Sprintf("%s, open since %s", who, since.UTC().Format(time.RFC3339)), nil
 }
