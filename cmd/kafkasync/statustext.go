@@ -96,7 +96,7 @@ func delayRows(delays []web.Delay) [][]string {
 func gapRows(gaps []web.Gap) [][]string {
 	rows := [][]string{{"GAP IN", "TABLE", "FROM", "TO", "CAUSE"}}
 	for _, g := range gaps {
-		cause := g.Cause
+		cause := fold(g.Cause, 72)
 		if g.Fix != "" {
 			cause += "\n" + labelled("to fix", g.Fix)
 		}

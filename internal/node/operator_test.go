@@ -2,6 +2,7 @@ package node
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"reflect"
 	"strings"
@@ -36,7 +37,7 @@ func TestANewSlotGetsAPipelineGoingAndTheGapNamesWhatIsMissing(t *testing.T) {
 	w.write(t, 2, false)
 
 	result := w.order(t, web.Recover{Pipeline: "shop", NewSlot: true})
-	if want := gapsOf("memory:1", "", "opening the source: the slot does not exist"); !result.Done || !reflect.DeepEqual(result.Gaps, want) {
+	if want := gapsOf("memory:1", "", "the slot does not exist"); !result.Done || !reflect.DeepEqual(result.Gaps, want) {
 		t.Errorf("got done %t with gaps %+v, want %+v", result.Done, result.Gaps, want)
 	}
 	if !strings.Contains(result.Text, "memory:1") {
@@ -48,7 +49,7 @@ func TestANewSlotGetsAPipelineGoingAndTheGapNamesWhatIsMissing(t *testing.T) {
 		t.Errorf("got %v published, want 1 and 3", got)
 	}
 	report := &report{raft: w.raft, members: w.members}
-	if got, want := report.Status().Gaps, gapsOf("memory:1", "memory:2", "opening the source: the slot does not exist"); !reflect.DeepEqual(got, want) {
+	if got, want := report.Status().Gaps, gapsOf("memory:1", "memory:2", "the slot does not exist"); !reflect.DeepEqual(got, want) {
 		t.Errorf("got the gaps %+v, want %+v", got, want)
 	}
 	if got := report.figures()["shop"]; got != (web.Figures{GapsOpen: 2, RetainedBytes: 4096}) {
@@ -77,7 +78,7 @@ func TestASlotThatIsThereIsAdopted(t *testing.T) {
 		t.Errorf("got %v published, want what the slot held", got)
 	}
 	report := &report{raft: w.raft, members: w.members}
-	want := gapsOf("", "memory:0", "preparing the source: the slot exists already")
+	want := gapsOf("", "memory:0", "the slot exists already")
 	if got := report.Status().Gaps; !reflect.DeepEqual(got, want) {
 		t.Errorf("got the gaps %+v, want %+v", got, want)
 	}
@@ -101,7 +102,7 @@ func TestWhatCannotBeReadIsSkipped(t *testing.T) {
 	}
 	w.until(t, pipeline.Stopped)
 	result := w.order(t, web.Recover{Pipeline: "shop", SkipTo: "memory:2", AcceptGap: true})
-	if want := gapsOf(at, "memory:2", "reading: this change cannot be read"); !reflect.DeepEqual(result.Gaps, want) {
+	if want := gapsOf(at, "memory:2", "this change cannot be read"); !reflect.DeepEqual(result.Gaps, want) {
 		t.Errorf("got the gaps %+v, want %+v", result.Gaps, want)
 	}
 	if got := w.state("shop").Position; got != "memory:2" {
@@ -142,8 +143,10 @@ func TestRecoverIsRefusedWhileThePipelineCouldGoOnWithout(t *testing.T) {
 }
 
 func TestWhyItStoppedIsKeptInAFewWords(t *testing.T) {
+	status := pipeline.NewStatus("shop")
 	fault := &kafkasync.Fault{What: strings.Repeat("ö", 2*maxCause), Risk: "all", Fix: "none"}
-	cause, err := hopeless(pipeline.Snapshot{Name: "shop", State: pipeline.Stopped, Error: fault.Error()}, false)
+	status.SetState(pipeline.Stopped, fmt.Errorf("opening the source: %w", fault))
+	cause, err := hopeless(status.Snapshot(time.Now()), false)
 	if want := strings.Repeat("ö", maxCause) + "..."; err != nil || cause != want {
 		t.Errorf("got %q, %v, want %q", cause, err, want)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/kafkasync/kafkasync/internal/pipeline"
@@ -67,8 +66,7 @@ func oneWay(o web.Recover) error {
 
 // hopeless returns why a pipeline does not run, in words, or refuses because it runs or still may.
 func hopeless(s pipeline.Snapshot, accept bool) (cause string, err error) {
-	cause, _, _ = strings.Cut(s.Error, "; to fix: ")
-	cause, _, _ = strings.Cut(cause, "; at risk: ")
+	cause = s.Cause
 	switch {
 	case s.State == pipeline.Streaming:
 		return "", refuse(http.StatusConflict, fmt.Sprintf("pipeline %s is streaming: there is nothing to recover", s.Name), "",

@@ -122,7 +122,7 @@ func (r *reader) run(ctx context.Context, free <-chan *source.Batch, full chan<-
 			return context.Cause(ctx)
 		}
 		if err := r.stream.Next(ctx, b); err != nil {
-			return fmt.Errorf("reading: %w", err)
+			return err // it says itself what was being done
 		}
 		r.status.reading(b)
 		if plantedConfirmBeforeAck && b.Pos != "" {

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"errors"
 	"maps"
 	"sync"
 	"time"
@@ -43,6 +44,7 @@ type Snapshot struct {
 	// read counts until the next run reads again, so an outage shows.
 	LagSeconds float64
 	Error      string             // what ended the last run; "" while all is well
+	Cause      string             // what of Error happened, without what is at risk and what fixes it
 	Changes    map[TableOp]uint64 // published changes, since the process started
 	Published  map[string]uint64  // published messages by topic, since the process started
 	Restarts   map[string]uint64  // by cause, since the process started
@@ -58,6 +60,7 @@ type Status struct {
 	name      string
 	state     State
 	err       string
+	cause     string
 	stall     string // why the run waits for its sink; "" while it does not
 	epoch     uint64
 	position  source.Position
@@ -88,9 +91,13 @@ func NewStatus(name string) *Status {
 func (s *Status) SetState(state State, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.state, s.err, s.stall = state, "", ""
-	if err != nil {
-		s.err = err.Error()
+	s.state, s.err, s.cause, s.stall = state, "", "", ""
+	if err == nil {
+		return
+	}
+	s.err, s.cause = err.Error(), err.Error()
+	if fault := (*kafkasync.Fault)(nil); errors.As(err, &fault) {
+		s.cause = fault.What
 	}
 }
 
@@ -126,9 +133,9 @@ func (s *Status) Restarted(cause string) {
 func (s *Status) Snapshot(now time.Time) Snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	state, problem := s.state, s.err
+	state, problem, cause := s.state, s.err, s.cause
 	if s.stall != "" {
-		state, problem = Waiting, s.stall
+		state, problem, cause = Waiting, s.stall, s.stall
 	}
 	return Snapshot{
 		Name:                   s.name,
@@ -138,6 +145,7 @@ func (s *Status) Snapshot(now time.Time) Snapshot {
 		LagBytes:               s.lag.bytes(),
 		LagSeconds:             s.lag.seconds(now),
 		Error:                  problem,
+		Cause:                  cause,
 		Changes:                maps.Clone(s.changes),
 		Published:              maps.Clone(s.published),
 		Restarts:               maps.Clone(s.restarts),

@@ -68,10 +68,15 @@ func (s *Source) slotGone(ctx context.Context, conn *pgx.Conn, at place) error {
 	if at.timeline == 0 {
 		return fault
 	}
+	var system string
 	var timeline int32
-	err := conn.QueryRow(ctx, "SELECT ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int").Scan(&timeline)
+	err := conn.QueryRow(ctx, `SELECT ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int,
+		(SELECT system_identifier::text FROM pg_control_system())`).Scan(&timeline, &system)
 	if err != nil {
-		return classify(err, "asking for the server's timeline")
+		return classify(err, "asking for the server's identity and timeline")
+	}
+	if system != at.system {
+		return otherServer(system, at)
 	}
 	if timeline != at.timeline {
 		fault.What = fmt.Sprintf("the replication slot %s does not exist on this server, which is on timeline %d, the checkpoint on %d: "+

@@ -113,6 +113,11 @@ func codeFault(code string) kafkasync.Fault {
 		}
 	case "0A000":
 		return kafkasync.Fault{Class: kafkasync.Wait, What: "the server cannot do this; is it a standby before Postgres 16?", Fix: fixStandby}
+	case "22021", "22P05":
+		return kafkasync.Fault{
+			Class: kafkasync.Stop, What: "a changed row holds text that the server cannot turn into UTF-8",
+			Risk: "the row's change cannot be published", Fix: fixNewSlot,
+		}
 	case "25006":
 		return kafkasync.Fault{Class: kafkasync.Wait, What: "the server is read-only", Fix: fixStandby}
 	case "42501":
@@ -186,12 +191,7 @@ func stateFault(pg *pgconn.PgError) *kafkasync.Fault {
 // missingFault tells a missing publication from a missing slot.
 func missingFault(pg *pgconn.PgError) *kafkasync.Fault {
 	if strings.Contains(pg.Message, "publication") {
-		// Decoding looks the publication up as of the change it decodes, so
-		// creating it again does not help for what was written before.
-		return &kafkasync.Fault{
-			Class: kafkasync.Stop, What: "the publication did not exist when a change was written",
-			Risk: "changes written before the publication exists again", Fix: fixNewSlot,
-		}
+		return unpublished()
 	}
 	if strings.Contains(pg.Message, "slot") {
 		return &kafkasync.Fault{
@@ -200,4 +200,13 @@ func missingFault(pg *pgconn.PgError) *kafkasync.Fault {
 		}
 	}
 	return nil
+}
+
+// unpublished is about log from a time without the publication. Decoding looks it up as of the
+// change that it decodes, so creating it again does not help for what was written before.
+func unpublished() *kafkasync.Fault {
+	return &kafkasync.Fault{
+		Class: kafkasync.Stop, What: "the publication did not exist when a change was written",
+		Risk: "changes written while the publication did not exist", Fix: fixNewSlot,
+	}
 }

@@ -246,6 +246,11 @@ func (s *Source) connectReplication(ctx context.Context, w *wire, application st
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	conn, err := pgconn.ConnectConfig(ctx, s.replicationConfig(w, application))
+	if err == nil && conn.ParameterStatus("server_encoding") == "SQL_ASCII" {
+		// The server knows no encoding to convert from, and would refuse to send a row with anything
+		// that is no UTF-8, also in a column that nobody wants. As it is, such a column is refused here, by name.
+		err = conn.Exec(ctx, "SET client_encoding = SQL_ASCII").Close()
+	}
 	return conn, classify(err, "connecting for replication")
 }
 

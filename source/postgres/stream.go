@@ -308,10 +308,9 @@ func noticeError(body []byte) error {
 	if !strings.Contains(m.Message, "skipped loading publication") {
 		return nil
 	}
-	return &kafkasync.Fault{
-		Class: kafkasync.Stop, What: "the server skips changes: " + m.Message,
-		Risk: "changes written while the publication did not exist", Fix: fixNewSlot,
-	}
+	fault := unpublished()
+	fault.What, fault.Err = "reading the log: "+fault.What, fmt.Errorf("%s: %s", m.Severity, m.Message)
+	return fault
 }
 
 // serverError makes an error of an ErrorResponse.

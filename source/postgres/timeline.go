@@ -81,8 +81,7 @@ func (s *Source) startAt(ctx context.Context, replication *pgconn.PgConn, server
 func requireReached(server place, slot *slotState, at place) error {
 	switch {
 	case server.system != at.system:
-		return stop("all changes since the checkpoint", "point source.postgres.url at the server of before; or "+fixNewSlot,
-			"the server is another one: its system identifier is %s, the checkpoint is of %s", server.system, at.system)
+		return otherServer(server.system, at)
 	case server.timeline < at.timeline:
 		return stop(fmt.Sprintf("what was written on timeline %d", at.timeline),
 			"stop this server and point source.postgres.url at the present primary; or, if this one is meant: "+fixNewSlot,
@@ -96,6 +95,12 @@ func requireReached(server place, slot *slotState, at place) error {
 			"the replication slot %s has moved to %s, beyond the checkpoint at %s: something else has read it, or it was made anew", slot.Name, slot.ConfirmedFlush, at.lsn)
 	}
 	return nil
+}
+
+// otherServer is about a server that has never been the checkpoint's.
+func otherServer(system string, at place) error {
+	return stop("all changes since the checkpoint", "point source.postgres.url at the server of before; or "+fixNewSlot,
+		"the server is another one: its system identifier is %s, the checkpoint is of %s", system, at.system)
 }
 
 // leftAt returns where the server's history left the checkpoint's timeline, which
