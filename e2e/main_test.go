@@ -23,8 +23,9 @@ type flavour string
 const (
 	plain flavour = "plain"
 	raced flavour = "race" // without -race on the tests, the same as plain
-	// planted has a bug: see internal/pipeline/planted_on.go.
-	planted flavour = "planted"
+	// These have a bug each: see internal/pipeline/planted_on.go and planted_skip_on.go.
+	confirming flavour = "planted_confirm_before_ack"
+	skipping   flavour = "planted_skip_first_batch"
 )
 
 // workshop builds each flavour at most once, into a folder that goes with the test process.
@@ -77,8 +78,8 @@ func binary(t testing.TB, f flavour) string {
 	switch f {
 	case raced:
 		args = append(args, "-race")
-	case planted:
-		args = append(args, "-tags", "planted_confirm_before_ack")
+	case confirming, skipping:
+		args = append(args, "-tags", string(f))
 	case plain:
 	}
 	cmd := exec.CommandContext(t.Context(), "go", append(args, "github.com/kafkasync/kafkasync/cmd/kafkasync")...)

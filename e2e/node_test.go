@@ -190,20 +190,39 @@ func (s *site) get(ctx context.Context, path string) (code int, body []byte, err
 	return resp.StatusCode, body, err
 }
 
-// pipeline returns the state of the node's only pipeline.
-func (s *site) pipeline(ctx context.Context) (web.Pipeline, error) {
+// status returns what the node says of itself and of its only pipeline.
+func (s *site) status(ctx context.Context) (web.Status, error) {
 	code, body, err := s.get(ctx, "/api/status")
 	if err != nil {
-		return web.Pipeline{}, err
+		return web.Status{}, err
 	}
 	var status web.Status
 	if err := json.Unmarshal(body, &status); err != nil {
-		return web.Pipeline{}, fmt.Errorf("status %d: %w: %s", code, err, body)
+		return web.Status{}, fmt.Errorf("status %d: %w: %s", code, err, body)
 	}
 	if len(status.Pipelines) != 1 {
-		return web.Pipeline{}, fmt.Errorf("got %d pipelines, want 1: %s", len(status.Pipelines), body)
+		return web.Status{}, fmt.Errorf("got %d pipelines, want 1: %s", len(status.Pipelines), body)
+	}
+	return status, nil
+}
+
+// pipeline returns the state of the node's only pipeline.
+func (s *site) pipeline(ctx context.Context) (web.Pipeline, error) {
+	status, err := s.status(ctx)
+	if err != nil {
+		return web.Pipeline{}, err
 	}
 	return status.Pipelines[0], nil
+}
+
+// gaps returns those that are registered.
+func (s *site) gaps(t testing.TB) []web.Gap {
+	t.Helper()
+	status, err := s.status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return status.Gaps
 }
 
 // reaches waits until the pipeline is in the state, with an error that has the parts.

@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -46,6 +47,7 @@ func TestNothingIsLostWhileAServerIsAway(t *testing.T) {
 
 	t.Run("Kafka", o.kafkaAway)
 	t.Run("Postgres", o.postgresAway)
+	t.Run("and confirming too early is seen", o.confirmingTooEarly)
 }
 
 func closed(t testing.TB, err error) {
@@ -56,7 +58,7 @@ func closed(t testing.TB, err error) {
 }
 
 // begin prepares a database and a file.
-func (o *outage) begin(t *testing.T, name string) {
+func (o *outage) begin(t *testing.T, name string, f flavour) {
 	t.Helper()
 	o.name = name
 	if err := o.postgres.CreateDatabase(t.Context(), name); err != nil {
@@ -64,26 +66,32 @@ func (o *outage) begin(t *testing.T, name string) {
 	}
 	o.load = newLoad(o.postgres.URL(name), devtest.Topic(t), seeded(t))
 	execute(t, o.load.url, schema)
-	o.site = newSite(t, raced, fmt.Sprintf("brokers: [%s]\ntopics: {partitions: %d}", o.kafka.Brokers(), partitions),
+	o.site = newSite(t, f, fmt.Sprintf("brokers: [%s]\ntopics: {partitions: %d}", o.kafka.Brokers(), partitions),
 		pipelineText(name, o.load.url, o.load.tables()))
 }
 
-// end lets everything come to rest and compares.
+// end lets everything come to rest, compares and wants nothing to be wrong.
 func (o *outage) end(t *testing.T, n *node, w *watcher) {
+	t.Helper()
+	report(t, o.judge(t, n, w))
+	if code := n.terminate(t); code != 0 {
+		t.Errorf("got exit status %d after SIGTERM, want 0", code)
+	}
+}
+
+func (o *outage) judge(t *testing.T, n *node, w *watcher) []string {
 	t.Helper()
 	n.reaches(t, "streaming")
 	o.load.finish(t)
 	drained(t, o.load.url, "kafkasync_"+o.name)
 	restarts := o.site.restarts(t)
 	t.Logf("%d runs of the pipeline ended by themselves", restarts)
-	report(t, judge(t, o.load, o.kafka.Brokers(), w.end(), 1+restarts))
-	if code := n.terminate(t); code != 0 {
-		t.Errorf("got exit status %d after SIGTERM, want 0", code)
-	}
+	_, problems := judge(t, o.load, o.kafka.Brokers(), o.site.gaps(t), w.end(), 1+restarts)
+	return problems
 }
 
 func (o *outage) kafkaAway(t *testing.T) {
-	o.begin(t, "kafka_away")
+	o.begin(t, "kafka_away", raced)
 	unreachable := "Kafka at " + o.kafka.Brokers() + " is unreachable"
 
 	// It is not there yet.
@@ -138,10 +146,11 @@ func (o *outage) startKafka(t *testing.T) {
 }
 
 // goesOn waits until the load has written some more.
-func (l *load) goesOn(t *testing.T) {
+func (l *load) goesOn(t testing.TB) {
 	t.Helper()
 	want := l.ledger.size() + 300
 	eventually(t, time.Minute, func() string {
+		l.goesWell(t)
 		if got := l.ledger.size(); got < want {
 			return fmt.Sprintf("the load is at %d transactions, want %d", got, want)
 		}
@@ -150,7 +159,7 @@ func (l *load) goesOn(t *testing.T) {
 }
 
 func (o *outage) postgresAway(t *testing.T) {
-	o.begin(t, "postgres_away")
+	o.begin(t, "postgres_away", raced)
 	n := o.site.start(t)
 	n.reaches(t, "streaming")
 	w := watch(t, o.load.url, "kafkasync_postgres_away", o.site)
@@ -166,4 +175,24 @@ func (o *outage) postgresAway(t *testing.T) {
 	}
 	o.load.goesOn(t)
 	o.end(t, n, w)
+}
+
+// The binary of this test confirms what it has read and not yet published, as a
+// careless change might. If that were not seen, the tests above would prove nothing.
+func (o *outage) confirmingTooEarly(t *testing.T) {
+	o.begin(t, "confirming", confirming)
+	n := o.site.start(t)
+	n.reaches(t, "streaming")
+	w := watch(t, o.load.url, "kafkasync_confirming", o.site)
+	o.load.start(t)
+	o.load.goesOn(t)
+	o.stop(t, o.kafka.Stop)
+	n.reaches(t, "waiting", "is unreachable") // by then it has committed what it had read
+	n.kill(t)
+	o.startKafka(t)
+	n = o.site.start(t)
+	problems := strings.Join(o.judge(t, n, w), "\n")
+	if !strings.Contains(problems, "EARLY") && !strings.Contains(problems, "LOST") {
+		t.Errorf("got %q, want that log was given up too early, or messages lost", problems)
+	}
 }

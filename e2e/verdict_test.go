@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/kafkasync/kafkasync"
+	"github.com/kafkasync/kafkasync/internal/web"
 )
 
 // A judge that never finds anything would let every run pass.
@@ -63,6 +64,30 @@ func TestTheVerdictSeesEveryBrokenPromise(t *testing.T) {
 		{"something was published that nobody did", func(e *evidence) { delete(e.committed[1], change{"items", "7", 'u'}) }, "which it did not do"},
 		{"a rolled back transaction was published", func(e *evidence) { delete(e.committed, 2) }, "of no transaction that committed"},
 		{"a message has the position of another transaction", func(e *evidence) { e.messages[4].Pos = "0/9" }, "of no transaction that committed"},
+		{"what is missing lies in a gap", func(e *evidence) {
+			e.committed[1][change{"late", "7", 'c'}] = 1
+			e.excused = excused{"late": {{born: 2, gaps: []span{{0, 0xB}}}}}
+		}, ""},
+		{"what is missing lies behind the gap", func(e *evidence) {
+			e.committed[2][change{"late", "7", 'c'}] = 1
+			e.excused = excused{"late": {{born: 2, gaps: []span{{0, 0xB}}}}}
+		}, "LOST"},
+		{"the gap is that of another table", func(e *evidence) {
+			e.committed[1][change{"late", "7", 'c'}] = 1
+			e.excused = excused{"later": {{born: 2, gaps: []span{{0, 0xB}}}}}
+		}, "LOST"},
+		{"the table was dropped before it was covered", func(e *evidence) {
+			e.committed[1][change{"late", "7", 'c'}] = 1
+			e.excused = excused{"late": {{born: 2, ended: 0xB}}}
+		}, ""},
+		{"the table was covered when it was dropped, and has been created again", func(e *evidence) {
+			e.committed[2][change{"late", "7", 'c'}] = 1
+			e.excused = excused{"late": {{born: 2, ended: 0xC, gaps: []span{{0, 0xA}}}, {born: 0xC, gaps: []span{{0, 0xD}}}}}
+		}, "LOST"},
+		{"the table is still there and was never covered", func(e *evidence) {
+			e.committed[2][change{"late", "7", 'c'}] = 1
+			e.excused = excused{"late": {{born: 2}}}
+		}, "LOST"},
 		{"a transaction has two positions", func(e *evidence) { e.messages[2].Pos = "0/C" }, "row \"1\" of the ledger"},
 		{"seq goes back", func(e *evidence) { e.messages[7].Seq = 13 }, "seq 13 after 14"},
 		{"the order within a run is not that of the log", func(e *evidence) { e.runs = 1 }, "the log goes back"},
@@ -93,5 +118,23 @@ func TestTheLedgerSettlesWhatACommitLeftOpen(t *testing.T) {
 	}
 	if _, problems := l.settle([]int64{3, 4}); len(problems) != 2 {
 		t.Errorf("got %q, want that 1 is lost and 4 should not be there", problems)
+	}
+}
+
+func TestOnlyATableThatSomebodyTouchedMayHaveAGap(t *testing.T) {
+	l := newLoad("", "t", 1)
+	l.interrupt("swapped", 0x5)
+	gap := func(table, from, to string) []web.Gap {
+		return []web.Gap{{Table: "public." + table, From: from, To: to}}
+	}
+	out, problems := l.excuses(gap("swapped", "7:1:0/4", "7:1:0/8"))
+	if len(problems) != 0 || !out.at("t-swapped", 4) || out.at("t-swapped", 8) || out.at("t-swapped", 3) || out.at("t-items", 4) {
+		t.Errorf("got %v and %q, want 0/4 to 0/8 of swapped excused, and nothing else", out, problems)
+	}
+	if _, problems := l.excuses(gap("items", "", "7:1:0/8")); len(problems) != 1 {
+		t.Errorf("got %q, want that nobody has touched items", problems)
+	}
+	if _, problems := l.excuses(gap("swapped", "7:1:0/4", "")); len(problems) != 1 {
+		t.Errorf("got %q, want that the gap has no end", problems)
 	}
 }

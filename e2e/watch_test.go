@@ -10,6 +10,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/kafkasync/kafkasync/internal/web"
 )
 
 // watcher takes samples of how much log has been given up, until it is stopped.
@@ -105,12 +107,14 @@ func drained(t testing.TB, url, slot string) {
 
 // judge reads all of Kafka and returns what contradicts the guarantees. runs is how often
 // the log was begun anew, by another process or after an error.
-func judge(t testing.TB, l *load, brokers string, samples []sample, runs int) []string {
+func judge(t testing.TB, l *load, brokers string, gaps []web.Gap, samples []sample, runs int) (proved, []string) {
 	t.Helper()
 	held := queryAll[int64](t, l.url, "SELECT id FROM ledger")
 	e := &evidence{ledgerTopic: l.topic("ledger"), samples: samples, runs: runs}
-	var problems []string
-	e.committed, problems = l.ledger.settle(held)
+	var problems, wrong []string
+	e.excused, problems = l.excuses(gaps)
+	e.committed, wrong = l.ledger.settle(held)
+	problems = append(problems, wrong...)
 	readTo(t, brokers, ends(t, brokers, l.topicNames()...), func(r *kgo.Record) { e.messages = append(e.messages, parse(t, r)) })
 	problems = append(problems, e.verdict()...)
 	due := 0
@@ -123,12 +127,12 @@ func judge(t testing.TB, l *load, brokers string, samples []sample, runs int) []
 	for _, s := range samples {
 		seen[s.what]++
 	}
-	t.Logf("%d transactions committed and %d not, %d messages due, %d in Kafka (%d more); places seen to be given up: %v",
-		len(e.committed), l.ledger.size()-len(e.committed), due, len(e.messages), len(e.messages)-due, seen)
+	t.Logf("%d transactions committed and %d not, %d changes, %d of them in %d gaps and %d of those missing, %d messages in Kafka; places seen to be given up: %v",
+		len(e.committed), l.ledger.size()-len(e.committed), due, e.spared, len(gaps), e.missing, len(e.messages), seen)
 	if len(e.committed) == 0 || len(samples) == 0 {
 		problems = append(problems, "the run has proved nothing: no transaction committed, or nothing was ever confirmed")
 	}
-	return problems
+	return e.proved, problems
 }
 
 // report fails the test with the problems, if there are any.
