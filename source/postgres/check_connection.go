@@ -69,7 +69,7 @@ func (c *checkup) checkReplication(ctx context.Context, settings *pgx.ConnConfig
 // replicate opens a replication connection. The caller ends it with hangUp.
 func replicate(ctx context.Context, settings *pgx.ConnConfig) (*pgconn.PgConn, error) {
 	replication := settings.Config.Copy()
-	replication.RuntimeParams["replication"] = "database"
+	asWalsender(replication)
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	conn, err := pgconn.ConnectConfig(ctx, replication)

@@ -37,7 +37,7 @@ func TestEachProblemOfTheServerIsCuredByTheStatementThatItPrints(t *testing.T) {
 		{"a low limit to the log", "ALTER SYSTEM SET max_slot_wal_keep_size = '100MB';", false, hold, warns, "P20", "only 100 MB"},
 		{"wal_level", "ALTER SYSTEM SET wal_level = 'replica';", true, hold, fails, "P02", "wal_level is replica"},
 		{
-			"no free slot", "SELECT pg_create_physical_replication_slot('backup'); ALTER SYSTEM SET max_replication_slots = 1;",
+			"no free slot", "SELECT pg_create_logical_replication_slot('other', 'test_decoding'); ALTER SYSTEM SET max_replication_slots = 1;",
 			true, hold, fails, "P03", "all 1 replication slots",
 		},
 		{

@@ -175,6 +175,8 @@ func (c *checkup) await(ctx context.Context, conn *pgconn.PgConn, content string
 			}
 		case *pgproto3.ErrorResponse:
 			err = pgconn.ErrorResponseToPgError(m)
+		case *pgproto3.NoticeResponse:
+			err = skipped(m)
 		}
 	}
 	return classify(err, doing)

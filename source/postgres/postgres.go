@@ -99,13 +99,18 @@ func connConfig(cfg Config, application string) (*pgx.ConnConfig, error) {
 // replicationConfig is connConfig for a walsender, with w reading all that it sends.
 func (s *Source) replicationConfig(w *wire, application string) *pgconn.Config {
 	conn := s.conn.Config.Copy()
-	conn.RuntimeParams["replication"] = "database"
+	asWalsender(conn)
 	conn.RuntimeParams["application_name"] = application
-	// A warning of the server may be all that says that changes are missing: see noticeError.
-	conn.RuntimeParams["client_min_messages"] = "warning"
-	conn.ValidateConnect = requireDirect
 	conn.BuildFrontend = w.frontend
 	return conn
+}
+
+// asWalsender makes the settings of an ordinary connection those of a walsender.
+func asWalsender(conn *pgconn.Config) {
+	conn.RuntimeParams["replication"] = "database"
+	// A warning of the server may be all that says that changes are missing: see skipped.
+	conn.RuntimeParams["client_min_messages"] = "warning"
+	conn.ValidateConnect = requireDirect
 }
 
 // quoteName quotes an identifier for the replication grammar and for SQL.

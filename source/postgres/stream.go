@@ -297,14 +297,19 @@ func (s *stream) Close() error {
 	return nil
 }
 
-// noticeError makes an error of a warning that changes are skipped: from
-// Postgres 18 on, a publication that did not exist at this place in the log is
-// no error to the server any more.
+// noticeError reads a notice of the server, which may be an error to us.
 func noticeError(body []byte) error {
 	var m pgproto3.NoticeResponse
 	if err := m.Decode(body); err != nil {
 		return fmt.Errorf("reading a notice of the server: %w", err)
 	}
+	return skipped(&m)
+}
+
+// skipped makes an error of a warning that changes are skipped: from Postgres 18
+// on, a publication that did not exist at this place in the log is no error to
+// the server any more.
+func skipped(m *pgproto3.NoticeResponse) error {
 	if !strings.Contains(m.Message, "skipped loading publication") {
 		return nil
 	}
