@@ -93,8 +93,10 @@ func (d *dba) run(ctx context.Context, conn *pgx.Conn, what, sql string) (bool, 
 	case err == nil:
 		d.count(what)
 		return true, nil
-	case errors.As(err, &pg) && (pg.Code == "40P01" || pg.Code == "42710" || pg.Code == "42704"):
-		return false, nil // a deadlock; the table is published already, or not any more
+	case !errors.As(err, &pg):
+	case pg.Code == "40P01", // a deadlock
+		pg.Code == "42710", pg.Code == "23505", pg.Code == "42704": // the table is published already, just now, or not any more
+		return false, nil
 	}
 	return false, fmt.Errorf("%s: %w", sql, err)
 }

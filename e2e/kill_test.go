@@ -14,7 +14,7 @@ import (
 func TestNothingIsLostWhenTheProcessIsKilledAgainAndAgain(t *testing.T) {
 	r := newKillRun(t, raced)
 	r.dba = startDBA(t, r.load, r.site, killSlot)
-	proved, problems := r.kill(t, number(t, "E2E_KILLS", 20))
+	proved, problems := r.kill(t, number(t, "E2E_KILLS", 25))
 	report(t, problems)
 	report(t, r.load.unproved(proved))
 
@@ -79,8 +79,8 @@ func (r *killRun) kill(t testing.TB, times int) (proved, []string) {
 		if r.rng.IntN(3) > 0 { // else it may be killed before it has read anything
 			r.node.reaches(t, "streaming")
 		}
-		moment(t, upTo(r.rng, time.Second))
-		if r.rng.IntN(6) == 0 { // late tables are covered after some seconds
+		moment(t, upTo(r.rng, 600*time.Millisecond))
+		if r.rng.IntN(8) == 0 { // late tables are covered after some seconds
 			moment(t, upTo(r.rng, 5*time.Second))
 		}
 		if !r.node.alive() {
