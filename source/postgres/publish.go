@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/kafkasync/kafkasync"
 )
@@ -67,14 +67,31 @@ func addTables(name string, missing []table) string {
 	return fmt.Sprintf("ALTER PUBLICATION %s ADD TABLE %s;", quoteName(name), quotedNames(missing))
 }
 
+// lockPatience is how long a change of the publication may wait for a table that is being
+// vacuumed, indexed or altered. While it waits, it locks the tables that it has
+// got already, and an ALTER TABLE behind it locks out everybody. It is longer than
+// deadlock_timeout, after which an autovacuum gives way.
+const lockPatience = 2 * time.Second
+
 // execute runs a statement on the publication, or says which one to run.
 func execute(ctx context.Context, conn *pgx.Conn, statement string) error {
-	_, err := conn.Exec(ctx, statement)
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) && pg.Code == "42501" {
+	err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, fmt.Sprintf("SET LOCAL lock_timeout = %d", lockPatience.Milliseconds())); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, statement)
+		return err
+	})
+	switch {
+	case isCode(err, "42501"):
 		return &kafkasync.Fault{
 			Class: kafkasync.Wait, What: "the role may not change the publication", Err: err,
 			Fix: "as a superuser, or as the owner of the tables with CREATE on the database: " + statement,
+		}
+	case isCode(err, "55P03"):
+		return &kafkasync.Fault{
+			Class: kafkasync.Wait, What: "a table is locked, by maintenance or a schema change, and cannot be put into the publication meanwhile", Err: err,
+			Fix: "none: it is tried again; if it lasts, end what runs there (pg_stat_activity shows it), or, when it is over: " + statement,
 		}
 	}
 	return classify(err, "running "+statement)

@@ -149,9 +149,10 @@ func (p *publication) excuseHeap(t *table, h *heap) {
 
 // addWhole is the statement that adds a table anew, without filter and column list.
 func addWhole(publication string, t *table) string {
-	return renewMembership(publication, t.quoted())
+	return "BEGIN; " + renewMembership(publication, t.quoted()) + " COMMIT;"
 }
 
+// renewMembership is for within a transaction.
 func renewMembership(publication, quoted string) string {
-	return fmt.Sprintf("BEGIN; ALTER PUBLICATION %s DROP TABLE %s; ALTER PUBLICATION %[1]s ADD TABLE %[2]s; COMMIT;", quoteName(publication), quoted)
+	return fmt.Sprintf("ALTER PUBLICATION %s DROP TABLE %s; ALTER PUBLICATION %[1]s ADD TABLE %[2]s;", quoteName(publication), quoted)
 }
