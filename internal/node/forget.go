@@ -77,6 +77,10 @@ func (op *operator) drop(ctx context.Context, o web.Drop) (web.Result, error) {
 	dropped := &kafkasync.Fault{Class: kafkasync.Stop, What: fmt.Sprintf(what, m.name), Fix: fix}
 	result := web.Result{Done: true}
 	err = op.give(ctx, m, dropped, func(ctx context.Context, l *raftstate.Lease) error {
+		if !l.Declared() {
+			result.Text = fmt.Sprintf("Pipeline %s was dropped. It had made nothing on its server, so nothing was removed there. Take it out of the file.", m.name)
+			return l.Drop(ctx)
+		}
 		left, err := m.source.Dismantle(ctx)
 		if err != nil {
 			return fmt.Errorf("removing what pipeline %s made on its server: %w", m.name, err)

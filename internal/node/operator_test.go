@@ -84,6 +84,26 @@ func TestASlotThatIsThereIsAdopted(t *testing.T) {
 	}
 }
 
+func TestASlotThatThePipelineHasNotMadeIsNotRemoved(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	if _, err := w.log.Head(t.Context(), sourcetest.Fresh()); err != nil { // by somebody else
+		t.Fatal(err)
+	}
+	w.start(t)
+	w.until(t, pipeline.Stopped)
+	if got := w.refused(t, web.Recover{Pipeline: "shop", NewSlot: true}); got.Code != http.StatusConflict || !strings.Contains(got.Fault.What, "somebody else's") {
+		t.Errorf("got %+v, want it refused, because the slot is somebody else's", got)
+	}
+	w.until(t, pipeline.Stopped)
+	if result := w.order(t, web.Drop{Pipeline: "shop"}); !result.Done || !strings.Contains(result.Text, "nothing was removed") {
+		t.Errorf("got %+v, want the pipeline dropped and the server left alone", result)
+	}
+	if _, err := w.log.Head(t.Context(), sourcetest.Fresh()); kafkasync.ClassOf(err) != kafkasync.Stop {
+		t.Errorf("got %v, want the slot to be there still", err)
+	}
+}
+
 func TestWhatCannotBeReadIsSkipped(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -90,6 +90,10 @@ func hopeless(s pipeline.Snapshot, accept bool) (cause string, err error) {
 // be thrown away. As it is, a crash leaves a position without a slot, which stops the
 // pipeline as before, and the order can be given again.
 func newSlot(ctx context.Context, m *member, l *raftstate.Lease, cause string) (string, error) {
+	if !l.Declared() {
+		return "", refuse(http.StatusConflict, fmt.Sprintf("pipeline %s has not made a slot yet; one that is there is somebody else's, and is not dropped", m.name), "",
+			"put right what it says: "+cause)
+	}
 	if err := m.source.Release(ctx); err != nil {
 		return "", fmt.Errorf("releasing the old slot: %w", err)
 	}
