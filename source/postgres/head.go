@@ -72,27 +72,29 @@ func (s *Source) head(ctx context.Context, memory source.Memory) (source.Positio
 	return system.position(), err
 }
 
-// coverAll registers what is published as covered. What was interrupted before
+// coverAll registers what is published as covered. If something is registered already, by a
+// run that was cut short or before changes were given up, a table that is not among it
+// joins later, like all that come late: what is given up begins where reading
+// ended, and of such a table more is missing. What was interrupted before
 // stays so: how much of it is missing is known when it joins again.
 func (s *Source) coverAll(ctx context.Context, conn *pgx.Conn, memory source.Memory) error {
 	inv, err := takeInventory(ctx, conn, s.cfg.Publication)
 	if err != nil {
 		return err
 	}
-	interrupted := map[string]source.Coverage{}
-	for _, c := range memory.Covered() {
-		if c.Until != "" {
-			interrupted[c.Table] = c
-		}
-	}
+	before := memory.Covered()
 	var covered []source.Coverage
 	for _, e := range inv.entries {
 		if !e.Published || !s.selector.Captures(e.Name) {
 			continue
 		}
-		c, ok := interrupted[e.Name]
-		if !ok {
-			c = source.Coverage{Table: e.Name, ID: e.Membership}
+		c := source.Coverage{Table: e.Name, ID: e.Membership}
+		i := slices.IndexFunc(before, func(c source.Coverage) bool { return coveredTable(c.ID) == e.OID })
+		switch {
+		case i < 0 && len(before) > 0:
+			continue
+		case i >= 0 && before[i].Until != "":
+			c = before[i]
 		}
 		covered = append(covered, c)
 	}

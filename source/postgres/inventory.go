@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"strconv"
+	"strings"
 
 	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5"
@@ -102,6 +103,16 @@ func queryEntries(ctx context.Context, conn *pgx.Conn, p *publication, version i
 // table, which is another one after it was dropped and created.
 func coverageID(kind byte, by, table uint32) string {
 	return string(kind) + strconv.FormatUint(uint64(by), 10) + "." + strconv.FormatUint(uint64(table), 10)
+}
+
+// coveredTable returns the oid of the table in a coverageID.
+func coveredTable(id string) uint32 {
+	_, digits, _ := strings.Cut(id, ".")
+	oid, err := strconv.ParseUint(digits, 10, 32)
+	if err != nil {
+		return 0 // the oid of nothing
+	}
+	return uint32(oid)
 }
 
 // byID returns the table of that membership, or nil.

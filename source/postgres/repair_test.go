@@ -148,3 +148,24 @@ func TestDismantleSaysWhatTheRoleMayNotRemove(t *testing.T) {
 		t.Errorf("got %q left and %v, want %q", left, err, want)
 	}
 }
+
+// What a loss has cost a table begins where reading ended, unless the table was never read.
+func TestATableThatWasNeverCoveredJoinsLateAlsoAfterARecovery(t *testing.T) {
+	db := newDatabase(t, "CREATE TABLE t (id int PRIMARY KEY)", "CREATE TABLE late (id int PRIMARY KEY)")
+	wanted := columns{"public.t": nil}
+	_, memory, _ := db.prepared(t, wanted)
+	db.run(t, "INSERT INTO late VALUES (1)", "SELECT pg_drop_replication_slot(current_database())")
+	wanted["public.late"] = nil
+	s, again := db.open(t, wanted), memory.Again()
+	head, err := s.Head(t.Context(), again)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := covered(again), []string{"public.t"}; !slices.Equal(got, want) {
+		t.Errorf("got %q covered by the recovery, want %q", got, want)
+	}
+	p := openTape(t, s, head, again.Again())
+	if gap := gapOf(t, p.memory, "public.late"); gap.From != "" {
+		t.Errorf("got the gap %+v, want it to hold the table's beginning", gap)
+	}
+}
