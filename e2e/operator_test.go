@@ -192,3 +192,121 @@ func TestWhatCannotBePublishedIsSkippedByCommand(t *testing.T) {
 	s.judged(s.gaps(2*len(taleTables)), false)
 	s.end()
 }
+
+// refused runs a command that must not do anything, and say why in these words.
+func (s *tale) refused(code int, args []string, says ...string) {
+	s.t.Helper()
+	out, stderr, got := s.site.command(s.t, args...)
+	s.t.Logf("kafkasync %s\n%s%s", strings.Join(args, " "), out, stderr)
+	if problem := contains(strings.Join(args, " "), unfolded(stderr), says...); problem != "" || got != code || out != "" {
+		s.t.Errorf("kafkasync %s: got exit status %d and the output %q, want %d and none; %s", strings.Join(args, " "), got, out, code, problem)
+	}
+}
+
+func TestAnOrderThatDoesHarmIsRefused(t *testing.T) {
+	s := newTale(t, devtest.Postgres(t), "healthy")
+	s.begin()
+	s.keep()
+	p, err := s.site.pipeline(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, _, code := s.site.command(t, "position", "show", s.name)
+	if problem := contains("position show", unfolded(out), "position "+p.Position, "node a", "epoch 1"); problem != "" || code != 0 {
+		t.Errorf("got exit status %d, want 0; %s", code, problem)
+	}
+	early := p.Position[:strings.LastIndexByte(p.Position, ':')] + ":0/1"
+	late := p.Position[:strings.LastIndexByte(p.Position, ':')] + ":FF/0"
+	for _, tt := range []struct {
+		order string // after it: its arguments
+		says  []string
+	}{
+		{"recover healthy --new-slot", []string{"pipeline healthy is streaming: there is nothing to recover", "kafkasync position set healthy POSITION"}},
+		{"recover healthy --adopt-slot --accept-gap", []string{"there is nothing to recover"}},
+		{"recover healthi --new-slot", []string{"there is no pipeline healthi", "did you mean healthy?"}},
+		{"position show healthi", []string{"there is no pipeline healthi", "did you mean healthy?"}},
+		{"position set healthy --yes " + p.Position + "x", []string{"is not an LSN", "kafkasync position show"}},
+		{"position set healthy --yes " + early, []string{"the server has forgotten its log before", "where slot kafkasync_healthy stands"}},
+		{"position set healthy --yes " + late, []string{"the server's log ends at"}},
+		{"position set healthy --yes 1:1:0/16B3748", []string{"the server is system "}},
+		{"table forget healthy public.products --yes", []string{"a rule of pipeline healthy captures public.products", "take its rule out of the file"}},
+		{"table forget healthy public.product --yes", []string{"pipeline healthy does not cover public.product", "did you mean public.products?"}},
+		{"pipeline drop healthi --yes", []string{"there is no pipeline healthi", "did you mean healthy?"}},
+	} {
+		s.refused(1, strings.Fields(tt.order), tt.says...)
+	}
+	s.refused(2, []string{"recover", "healthy"}, "exactly one of --new-slot, --adopt-slot and --skip-to")
+	s.refused(2, []string{"recover"}, "recover needs PIPELINE")
+
+	// The token is the node's, and the file of whoever gives an order may have another one.
+	file, err := os.ReadFile(s.site.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.site.write(t, strings.Replace(string(file), operatorToken, "guessed", 1))
+	s.refused(1, []string{"pipeline", "drop", "healthy", "--yes"}, "the node at "+s.site.http+" does not accept the token", "set http.token in the file")
+	s.site.write(t, strings.Replace(string(file), ", token: "+operatorToken, "", 1))
+	s.refused(1, []string{"pipeline", "drop", "healthy", "--yes"}, "needs http.token, which the file does not set")
+	s.site.write(t, string(file))
+
+	s.keep()
+	s.gaps(0)
+	s.arrived()
+	if strings.Contains(s.node.log.String(), operatorToken) {
+		t.Error("the token is in the log")
+	}
+	s.end()
+}
+
+func TestATableIsForgottenAndAPipelineDropped(t *testing.T) {
+	s := newTale(t, devtest.Postgres(t), "dropped")
+	s.begin()
+	s.keep()
+	s.end()
+	s.settle(s.url, "- {match: public.products, topic: "+s.topic+"-products}")
+	s.start()
+	message := s.halted("waiting", "public.orders is covered by this pipeline, and no rule of the file mentions it any more")
+	_, rest, _ := strings.Cut(message, "kafkasync table forget ")
+	command, _, _ := strings.Cut(rest, " (")
+	forget := append([]string{"table", "forget"}, strings.Fields(command)...)
+	out, _, code := s.site.command(t, forget...)
+	if problem := contains("table forget", unfolded(out), "will not remember any more that it covers public.orders", `ALTER PUBLICATION "kafkasync_dropped" DROP TABLE "public"."orders";`, "Nothing has been done"); problem != "" || code != 1 {
+		t.Errorf("without --yes: got exit status %d, want 1; %s", code, problem)
+	}
+	s.obey(append(forget, "--yes")...)
+	s.sql("INSERT INTO orders VALUES (1000)") // which nobody wants any more
+	s.write(false)
+	if p, err := s.site.pipeline(t.Context()); err != nil || len(p.Tables) != 1 || p.Tables[0] != "public.products" {
+		t.Errorf("got the tables %v (%v), want public.products alone", p.Tables, err)
+	}
+	drained(t, s.url, s.slot())
+	if found := s.published("products"); !found[1] || !found[2] {
+		t.Errorf("got the products %v, want 1 and 2", found)
+	}
+
+	drop := []string{"pipeline", "drop", "dropped"}
+	out, _, code = s.site.command(t, drop...)
+	if problem := contains("pipeline drop", unfolded(out), "Its slot and its publication will be removed", "Nothing has been done"); problem != "" || code != 1 {
+		t.Errorf("without --yes: got exit status %d, want 1; %s", code, problem)
+	}
+	out, stderr, code := s.site.command(t, append(drop, "--yes")...)
+	if problem := contains("pipeline drop", unfolded(out), "Pipeline dropped was dropped. Take it out of the file"); problem != "" || code != 0 {
+		t.Errorf("got exit status %d and %s, want 0; %s", code, stderr, problem)
+	}
+	s.node.reaches(t, "stopped", "pipeline dropped was dropped")
+	left := query[int](t, s.url, "SELECT (SELECT count(*) FROM pg_publication)::int + (SELECT count(*) FROM pg_replication_slots WHERE database = current_database())::int")
+	if left != 0 {
+		t.Errorf("got %d slots and publications, want none", left)
+	}
+	s.refused(1, append(drop, "--yes"), "pipeline dropped was dropped")
+	s.end()
+
+	// Started with it again, it begins anew.
+	s.begin()
+	s.sql("INSERT INTO products VALUES (1001)")
+	drained(t, s.url, s.slot())
+	if found := s.published("products"); !found[1001] {
+		t.Errorf("got the products %v, want 1001", found)
+	}
+	s.end()
+}

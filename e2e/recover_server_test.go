@@ -152,7 +152,7 @@ func (s *tale) judgedRewound(gaps []web.Gap) {
 		}
 	}
 	for _, g := range gaps[len(gaps)-len(taleTables):] {
-		to, err := lsnOf(g.To)
+		to, err := placeIn(g.To)
 		if err != nil || lost.by > to || kept.after < to {
 			s.t.Errorf("got the gap %+v (%v), want its end between %s, where a lost row was committed, and %s", g, err, formatLSN(lost.by), formatLSN(kept.after))
 		}

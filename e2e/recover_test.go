@@ -11,7 +11,7 @@ import (
 // accident is something that takes away from a pipeline what it would read next.
 type accident struct {
 	name    string
-	on      string // version of Postgres; "": Debian's
+	on      string        // version of Postgres; "": Debian's
 	before  func(s *tale) // while the pipeline streams; may be nil
 	happen  func(s *tale)
 	awake   bool // the node runs on meanwhile; else it is frozen, if it is there

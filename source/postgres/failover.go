@@ -70,8 +70,7 @@ func (s *Source) slotGone(ctx context.Context, conn *pgx.Conn, at place) error {
 	}
 	var system string
 	var timeline int32
-	err := conn.QueryRow(ctx, `SELECT ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int,
-		(SELECT system_identifier::text FROM pg_control_system())`).Scan(&timeline, &system)
+	err := conn.QueryRow(ctx, identitySQL).Scan(&system, &timeline)
 	if err != nil {
 		return classify(err, "asking for the server's identity and timeline")
 	}

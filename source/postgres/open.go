@@ -106,14 +106,14 @@ func (s *Source) findOurs(ctx context.Context, conn *pgx.Conn, at place) (*slotS
 
 // newStream makes the stream that begins at a place.
 func (s *Source) newStream(conn *pgconn.PgConn, k *keeper, at place) *stream {
-	now := time.Now()
+	now, beside := time.Now(), onSame(s.conn, at)
 	st := &stream{
 		source: s, conn: conn, at: at, told: at.lsn, toldAt: now, heardAt: now,
 		decoder: pgoutput{
-			selector: s.selector, catalog: lookup{s.conn}, relations: map[uint32]*relation{}, end: at.lsn,
+			selector: s.selector, catalog: lookup{beside}, relations: map[uint32]*relation{}, end: at.lsn,
 		},
 		monitor: &monitor{
-			conn: s.conn, log: s.log, keeper: k, slot: &slotWatch{source: s, log: s.log, retained: &s.retained}, done: make(chan struct{}),
+			conn: beside, log: s.log, keeper: k, slot: &slotWatch{source: s, log: s.log, retained: &s.retained}, done: make(chan struct{}),
 		},
 		feedbackEvery: feedbackEvery,
 		requests:      make(chan request), confirm: make(chan struct{}, 1), ended: make(chan struct{}),
