@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/jackc/pglogrepl"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/kafkasync/kafkasync/source"
@@ -27,17 +28,18 @@ func newScript(t *testing.T) *script {
 	t.Helper()
 	server, client := net.Pipe()
 	w := new(wire)
-	config, err := pgconn.ParseConfig("")
+	parsed, err := pgx.ParseConfig("")
 	if err != nil {
 		t.Fatal(err)
 	}
+	config := &parsed.Config
 	config.BuildFrontend = w.frontend
 	conn, err := pgconn.Construct(&pgconn.HijackedConn{Conn: client, Config: config})
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.r = client // what pgx puts before it is for its own writes
-	s := &Source{selector: idOnly{}, log: slog.New(slog.DiscardHandler)}
+	s := &Source{conn: parsed, selector: idOnly{}, log: slog.New(slog.DiscardHandler)}
 	st := s.newStream(conn, s.newKeeper(nil), place{system: "1", timeline: 1, lsn: 0x1000})
 	st.wire, st.decoder.catalog = w, fixedCatalog{"id"}
 	close(st.monitor.done) // there is no server to watch
