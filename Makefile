@@ -33,7 +33,9 @@ soak: ## The long variants of the whole-system tests: 100 kills, one UPDATE of 5
 versions: ## The tests of the Postgres source on each version from 14 to 18
 	@# 14 has no publication with row filters, column lists or whole schemas.
 	DEVTEST_POSTGRES=14 go test -count=1 ./source/postgres -skip 'TestAPublicationIsReadWithWhatItHides|TestATableOfAPublishedSchemaJoinsByItself|/a_column_list|/a_row_filter|/a_publication_with_a_filter'
-	for v in 15 16 17 18; do DEVTEST_POSTGRES=$$v go test -count=1 ./source/postgres; done
+	for v in 15 16; do DEVTEST_POSTGRES=$$v go test -count=1 ./source/postgres; done
+	@# From 17 on a physical slot, in the place of ours, is taken for that of a standby as well.
+	for v in 17 18; do DEVTEST_POSTGRES=$$v go test -count=1 ./source/postgres -skip '/a_physical_slot'; done
 
 short: ## The unit tests only: no servers, seconds
 	go test -short -shuffle=on ./...

@@ -25,10 +25,12 @@ func silentHost(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// pair is a primary and a standby that follows it.
-func pair(t *testing.T) (primary, standby *devstack.Postgres) {
+// pair is a primary with a database, and a standby that follows it. The database
+// outlives the standby: dropping it while a copy of a slot in it is looked at ends a standby.
+func pair(t *testing.T) (db *database, primary, standby *devstack.Postgres) {
 	t.Helper()
 	primary = ownServer(t, nil).Postgres
+	db = connectTo(t, devtest.DatabaseOn(t, primary), "CREATE TABLE t (id int PRIMARY KEY)")
 	standby, err := primary.Standby(t.Context(), devstack.PostgresConfig{})
 	if err != nil {
 		t.Fatal(err)
@@ -38,7 +40,13 @@ func pair(t *testing.T) (primary, standby *devstack.Postgres) {
 			t.Error(err)
 		}
 	})
-	return primary, standby
+	return db, primary, standby
+}
+
+// forget takes away what a run has left in the database.
+func (db *database) forget(t *testing.T) {
+	t.Helper()
+	db.run(t, "SELECT pg_drop_replication_slot(current_database())", "DROP PUBLICATION "+quoted(db.conn.Config().Database))
 }
 
 // catchUp waits until the standby has all that the primary has.
@@ -50,7 +58,8 @@ func catchUp(t *testing.T, primary, standby *devstack.Postgres) {
 }
 
 func TestOfSeveralHostsThePrimaryIsReadAndNoOther(t *testing.T) {
-	primary, standby := pair(t)
+	db, primary, standby := pair(t)
+	direct := db.url
 	up, follower, silent := primary.Addr(), standby.Addr(), silentHost(t)
 	for _, c := range []struct{ name, hosts, attrs string }{
 		{"the first is down", down + "," + up, ""},
@@ -62,9 +71,9 @@ func TestOfSeveralHostsThePrimaryIsReadAndNoOther(t *testing.T) {
 		{"the primary first", up + "," + follower, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			db := connectTo(t, devtest.DatabaseOn(t, primary), "CREATE TABLE t (id int PRIMARY KEY)")
 			catchUp(t, primary, standby) // or it would not know the database
-			db.url = strings.Replace(db.url, up, c.hosts, 1) + "?" + c.attrs
+			db.url = strings.Replace(direct, up, c.hosts, 1) + "?" + c.attrs
+			db.run(t, "TRUNCATE t")
 			p := db.begin(t, columns{"public.t": nil})
 			db.run(t, "INSERT INTO t VALUES (1)") // whose table is looked up over one more connection
 			p.wants(t, "public.t c id=1")
@@ -76,14 +85,15 @@ func TestOfSeveralHostsThePrimaryIsReadAndNoOther(t *testing.T) {
 			if err := p.stream.Close(); err != nil {
 				t.Fatal(err)
 			}
+			db.forget(t)
 		})
 	}
-	t.Run("no primary", func(t *testing.T) { withoutPrimary(t, primary, standby) })
+	db.url = direct
+	t.Run("no primary", func(t *testing.T) { withoutPrimary(t, db, primary, standby) })
 }
 
 // withoutPrimary reads from URLs that lead to no server which can be followed.
-func withoutPrimary(t *testing.T, primary, standby *devstack.Postgres) {
-	db := connectTo(t, devtest.DatabaseOn(t, primary), "CREATE TABLE t (id int PRIMARY KEY)")
+func withoutPrimary(t *testing.T, db *database, primary, standby *devstack.Postgres) {
 	wanted := columns{"public.t": nil}
 	direct, up, follower := db.url, primary.Addr(), standby.Addr()
 	p := db.begin(t, wanted)
