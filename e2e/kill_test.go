@@ -14,7 +14,7 @@ import (
 func TestNothingIsLostWhenTheProcessIsKilledAgainAndAgain(t *testing.T) {
 	r := newKillRun(t, raced)
 	r.dba = startDBA(t, r.load, r.site, killSlot)
-	proved, problems := r.kill(t, number(t, "E2E_KILLS", 25))
+	proved, problems := r.kill(t, number(t, "E2E_KILLS", 30))
 	report(t, problems)
 	report(t, r.load.unproved(proved))
 

@@ -33,10 +33,10 @@ func (s *step) some(ctx context.Context) error {
 			return err
 		}
 	}
-	switch s.rng.IntN(120) {
+	switch s.rng.IntN(400) {
 	case 0:
 		return s.all(ctx)
-	case 1, 2:
+	case 1, 2, 3, 4, 5, 6:
 		return s.truncate(ctx)
 	}
 	return nil
@@ -130,7 +130,7 @@ func (s *step) move(ctx context.Context) error {
 
 func (s *step) bulk(ctx context.Context) error {
 	from := s.place()
-	return s.run(ctx, "items", kafkasync.Updated, "UPDATE items SET n = n + 1 WHERE id BETWEEN $1 AND $2 RETURNING id::text", from, from+200)
+	return s.run(ctx, "items", kafkasync.Updated, "UPDATE items SET n = n + 1 WHERE id BETWEEN $1 AND $2 RETURNING id::text", from, from+50)
 }
 
 func (s *step) bulkRemove(ctx context.Context) error {
@@ -141,7 +141,7 @@ func (s *step) bulkRemove(ctx context.Context) error {
 // copy brings rows as COPY does.
 func (s *step) copy(ctx context.Context) error {
 	var rows [][]any
-	for range 1 + s.rng.IntN(50) {
+	for range 1 + s.rng.IntN(10) {
 		id := s.load.ids.Add(1)
 		rows = append(rows, []any{id})
 		s.note("items", strconv.FormatInt(id, 10), kafkasync.Created)
