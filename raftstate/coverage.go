@@ -43,19 +43,37 @@ func addGap(gaps []source.Gap, g source.Gap) []source.Gap {
 }
 
 // replaceCovered replaces what is covered. What a table that is no longer in it lacked
-// is of no interest any more: if it is covered again, it lacks everything before that.
+// is of no interest any more: if it is covered again, it lacks everything before that. One
+// that is there under a new name, with the ID of before, keeps what it lacks.
 func (r *record) replaceCovered(covered []source.Coverage) {
-	left := make(map[string]bool, len(r.covered))
-	for _, c := range r.covered {
-		left[c.Table] = true
+	before := make(map[string]bool, len(r.covered))
+	for _, was := range r.covered {
+		before[was.Table] = true
 	}
-	for _, c := range covered {
-		delete(left, c.Table)
+	names := map[string]string{} // of now, of those that have gone from under their name; "" of what is covered no longer
+	for _, was := range r.covered {
+		if slices.ContainsFunc(covered, func(is source.Coverage) bool { return is.Table == was.Table }) {
+			continue
+		}
+		names[was.Table] = ""
+		i := slices.IndexFunc(covered, func(is source.Coverage) bool { return is.ID == was.ID && is.ID != "" && !before[is.Table] })
+		if i >= 0 {
+			names[was.Table] = covered[i].Table
+		}
 	}
 	r.covered = covered
-	if slices.ContainsFunc(r.gaps, func(g source.Gap) bool { return left[g.Table] }) {
-		r.gaps = slices.DeleteFunc(slices.Clone(r.gaps), func(g source.Gap) bool { return left[g.Table] })
+	var gaps []source.Gap
+	for _, g := range r.gaps {
+		name, gone := names[g.Table]
+		switch {
+		case !gone:
+			gaps = append(gaps, g)
+		case name != "":
+			g.Table = name
+			gaps = append(gaps, g)
+		}
 	}
+	r.gaps = gaps
 }
 
 // closeLoss makes gaps of what was given up, now that its end is known: one for each table

@@ -165,6 +165,20 @@ func TestATableThatIsForgottenTakesItsGapsAlong(t *testing.T) {
 	}
 }
 
+func TestATableThatIsRenamedKeepsItsGaps(t *testing.T) {
+	s := heldState(t)
+	mustApply(t, &s, skip{"shop", 1, "p5", "x"})
+	shared := s.pipelines["shop"].gaps
+	r := mustApply(t, &s, cover{"shop", 1, []source.Coverage{{Table: "z", ID: "1"}, {Table: "b", ID: "2"}}, nil})
+	want := []source.Gap{{Table: "z", From: "p1", To: "p5", Cause: "x"}, {Table: "b", From: "p1", To: "p5", Cause: "x"}}
+	if !reflect.DeepEqual(r.gaps, want) {
+		t.Errorf("got %v, want %v", r.gaps, want)
+	}
+	if shared[0].Table != "a" {
+		t.Errorf("the gaps that readers hold became %v", shared)
+	}
+}
+
 func TestADropForgetsAllButWhatMustGrow(t *testing.T) {
 	s := heldState(t)
 	mustApply(t, &s, raise{"shop", 1, 900})

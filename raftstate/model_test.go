@@ -1,6 +1,7 @@
 package raftstate
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/kafkasync/kafkasync/source"
@@ -146,11 +147,7 @@ func (m *model) gaps(pipeline string) map[string][]source.Gap {
 	closed, _ := m.losses(pipeline)
 	for i, c := range m.of(pipeline) {
 		if c, ok := c.(cover); ok {
-			for _, was := range covered {
-				if !slices.ContainsFunc(c.covered, func(is source.Coverage) bool { return is.Table == was.Table }) {
-					delete(all, was.Table)
-				}
-			}
+			all = renamed(all, covered, c.covered)
 			covered = c.covered
 			for _, g := range c.gaps {
 				all[g.Table] = withGap(all[g.Table], g)
@@ -168,6 +165,33 @@ func (m *model) gaps(pipeline string) map[string][]source.Gap {
 		}
 	}
 	return all
+}
+
+// renamed is what becomes of the gaps when what is covered changes: those of a table whose name is
+// gone go with its ID to a new name, or are forgotten.
+func renamed(all map[string][]source.Gap, before, after []source.Coverage) map[string][]source.Gap {
+	kept := maps.Clone(all)
+	for _, was := range before {
+		if covers(after, was.Table) {
+			continue
+		}
+		delete(kept, was.Table)
+		for _, is := range after {
+			if is.ID == was.ID && is.ID != "" && !covers(before, is.Table) {
+				kept[is.Table] = nil
+				for _, g := range all[was.Table] {
+					g.Table = is.Table
+					kept[is.Table] = append(kept[is.Table], g)
+				}
+				break
+			}
+		}
+	}
+	return kept
+}
+
+func covers(list []source.Coverage, table string) bool {
+	return slices.ContainsFunc(list, func(c source.Coverage) bool { return c.Table == table })
 }
 
 func withGap(gaps []source.Gap, g source.Gap) []source.Gap {

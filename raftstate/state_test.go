@@ -184,14 +184,16 @@ func randomCommand(rng *rand.Rand, m *machine) command {
 
 func randomCover(rng *rand.Rand, pipeline string, epoch uint64) cover {
 	c := cover{pipeline: pipeline, epoch: epoch}
-	for _, table := range []string{"t", "u", "v"} {
-		if rng.IntN(8) > 0 {
-			of := source.Coverage{Table: table, ID: fmt.Sprint(rng.IntN(3))}
-			if rng.IntN(4) == 0 {
-				of.Until = "p0"
-			}
-			c.covered = append(c.covered, of)
+	ids := rng.Perm(4) // a table is known under another name, now and then
+	for i, table := range []string{"t", "u", "v"} {
+		if rng.IntN(8) == 0 {
+			continue
 		}
+		of := source.Coverage{Table: table, ID: fmt.Sprint(ids[i])}
+		if rng.IntN(4) == 0 {
+			of.Until = "p0"
+		}
+		c.covered = append(c.covered, of)
 		if rng.IntN(3) == 0 {
 			from := source.Position(fmt.Sprint("p", rng.IntN(4)))
 			if rng.IntN(8) == 0 {
