@@ -197,7 +197,7 @@ func (k *keeper) until(c source.Coverage) source.Position {
 }
 
 // first stands for the pipeline's first position, which nobody remembers: the beginning of the log.
-func (k *keeper) first() source.Position { return k.position(1) }
+func (k *keeper) first() source.Position { return k.origin.first() }
 
 func (k *keeper) position(lsn pglogrepl.LSN) source.Position {
 	at := k.origin

@@ -78,12 +78,18 @@ func (s *Source) head(ctx context.Context, memory source.Memory) (source.Positio
 // ended, and of such a table more is missing. What was interrupted before
 // stays so: how much of it is missing is known when it joins again.
 func (s *Source) coverAll(ctx context.Context, conn *pgx.Conn, memory source.Memory) error {
-	inv, err := takeInventory(ctx, conn, s.cfg.Publication)
+	covered, err := s.toCover(ctx, conn, memory.Covered())
 	if err != nil {
 		return err
 	}
-	before := memory.Covered()
-	var covered []source.Coverage
+	return memory.Cover(ctx, covered, nil)
+}
+
+func (s *Source) toCover(ctx context.Context, conn *pgx.Conn, before []source.Coverage) (covered []source.Coverage, err error) {
+	inv, err := takeInventory(ctx, conn, s.cfg.Publication)
+	if err != nil {
+		return nil, err
+	}
 	for _, e := range inv.entries {
 		if !e.Published || !s.selector.Captures(e.Name) {
 			continue
@@ -98,7 +104,7 @@ func (s *Source) coverAll(ctx context.Context, conn *pgx.Conn, memory source.Mem
 		}
 		covered = append(covered, c)
 	}
-	return memory.Cover(ctx, covered, nil)
+	return covered, nil
 }
 
 // primary connects to a server that can be written to, since only its log is complete.
@@ -207,22 +213,34 @@ func (s *Source) adopt(ctx context.Context, conn *pgx.Conn, slot *slotState, mem
 			Fix: "end long transactions; kafkasync check shows them",
 		}
 	}
-	if len(memory.Covered()) == 0 {
-		if err := s.coverAll(ctx, conn, memory); err != nil {
-			return "", err
-		}
-	}
 	replication, err := s.connectReplication(ctx, new(wire), s.application)
 	if err != nil {
 		return "", err
 	}
 	defer hangUp(ctx, replication)
-	system, err := identify(ctx, replication)
+	at, err := identify(ctx, replication)
 	if err != nil {
 		return "", err
 	}
-	system.lsn = slot.ConfirmedFlush
-	return system.position(), nil
+	at.lsn = slot.ConfirmedFlush
+	if len(memory.Covered()) > 0 {
+		return at.position(), nil
+	}
+	return at.position(), s.coverLater(ctx, conn, memory, at)
+}
+
+// coverLater registers what is published as interrupted since the beginning of the log. The slot
+// may be older than any table's place in the publication, and what it still holds
+// from before that is not sent: so they join, and what was until then is a gap.
+func (s *Source) coverLater(ctx context.Context, conn *pgx.Conn, memory source.Memory, at place) error {
+	covered, err := s.toCover(ctx, conn, nil)
+	if err != nil {
+		return err
+	}
+	for i := range covered {
+		covered[i].Until = at.first()
+	}
+	return memory.Cover(ctx, covered, nil)
 }
 
 // requireOurs refuses a slot that cannot be read, or that is of another make.

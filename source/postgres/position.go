@@ -23,6 +23,12 @@ func (p place) position() source.Position {
 	return source.Position(p.system + ":" + strconv.Itoa(int(p.timeline)) + ":" + p.lsn.String())
 }
 
+// first is the beginning of the place's log.
+func (p place) first() source.Position {
+	p.lsn = 1
+	return p.position()
+}
+
 func parsePosition(p source.Position) (place, error) {
 	parts := strings.Split(string(p), ":")
 	if len(parts) != 3 || parts[0] == "" {

@@ -128,10 +128,34 @@ func TestASlotIsAdoptedOnlyUnderADeclaredIntent(t *testing.T) {
 	if err != nil || at != head {
 		t.Fatalf("got %q %v, want the slot where it stands, at %q", at, err, head)
 	}
+	p := openTape(t, s, at, told.Again())
+	p.wants(t, "public.t c id=1")
+	gapOf(t, p.memory, "public.t")
 	if got, want := covered(told), []string{"public.t"}; !slices.Equal(got, want) {
 		t.Errorf("got %q covered, want %q", got, want)
 	}
-	openTape(t, s, at, told.Again()).wants(t, "public.t c id=1")
+}
+
+// Where the slot stands says nothing about when its tables came into the publication: decoding
+// leaves out what was written before that.
+func TestAnAdoptedSlotCoversOnlyWhatIsSureToBePublished(t *testing.T) {
+	db := newDatabase(t, "CREATE TABLE t (id int PRIMARY KEY)", "CREATE TABLE late (id int PRIMARY KEY)")
+	s, _, _ := db.prepared(t, columns{"public.t": nil})
+	db.run(t, "INSERT INTO t VALUES (1)", "INSERT INTO late VALUES (1)")
+	missing := query(t, db.url, "SELECT pg_current_wal_lsn()")
+	db.run(t, "ALTER PUBLICATION "+pgx.Identifier{db.conn.Config().Database}.Sanitize()+" ADD TABLE late")
+	s = db.open(t, columns{"public.t": nil, "public.late": nil})
+	told := sourcetest.Resumed()
+	at, err := s.Head(t.Context(), told)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := openTape(t, s, at, told.Again())
+	gap := gapOf(t, p.memory, "public.late")
+	if from, to, lost := lsnOf(t, db.url, string(gap.From)), lsnOf(t, db.url, string(gap.To)), lsnOf(t, db.url, missing); from > 1 || to < lost {
+		t.Errorf("got the gap %+v, want it to hold all up to %s", gap, missing)
+	}
+	p.wants(t, "public.t c id=1")
 }
 
 // The role may not drop what it does not own, and says what remains.
