@@ -19,6 +19,7 @@ type accident struct {
 	command string // that the message tells to run, after the pipeline's name
 	wide    bool   // the gaps may hold more than is lost
 	rewound bool   // the log begins again at an earlier place, so places tell nothing
+	renewed bool   // the tables may be others, whose gaps begin with them and replace those before
 }
 
 func accidents() []accident {
@@ -107,9 +108,13 @@ func (a *accident) play(s *tale) {
 		}
 		s.obey(command...)
 		s.keep()
-		gaps := s.gaps((1 + i) * len(taleTables))
+		want := (1 + i) * len(taleTables)
+		if a.renewed {
+			want = s.renewedGaps()
+		}
+		gaps := s.gaps(want)
 		if a.rewound {
-			s.judgedRewound(gaps)
+			s.judgedRewound(gaps, a.wide)
 		} else {
 			s.judged(gaps, a.wide)
 		}

@@ -217,7 +217,7 @@ func (s *stream) message(ctx context.Context, b *source.Batch, kind byte, body [
 		return s.copyData(ctx, b, body)
 	case 'E':
 		return serverError(body)
-	case 'c':
+	case 'c', 'C': // when it shuts down, it only says that the command is complete
 		return &kafkasync.Fault{What: "the server has ended the stream"}
 	case 'N':
 		return noticeError(body)
