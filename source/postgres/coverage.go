@@ -44,16 +44,20 @@ type keeper struct {
 	joining map[string]*candidate // by membership
 	said    map[string]string     // by table: why it is not covered
 	retryAt time.Time             // when to try again what could not be covered
+	// reached tells how far the stream has read; nil while it is being opened.
+	reached func() pglogrepl.LSN
+	gone    map[string]pglogrepl.LSN // by id: covered tables that were dropped, and where their log ends
 }
 
 func (s *Source) newKeeper(memory source.Memory) *keeper {
-	return &keeper{source: s, memory: memory, joining: map[string]*candidate{}, said: map[string]string{}}
+	return &keeper{source: s, memory: memory, joining: map[string]*candidate{}, said: map[string]string{}, gone: map[string]pglogrepl.LSN{}}
 }
 
 // open looks for the first time, and refuses to read a log that does not hold
 // what the pipeline covers. It returns the tables that are published.
 func (k *keeper) open(ctx context.Context, conn *pgx.Conn, at place) ([]table, error) {
 	k.origin = at
+	k.recall()
 	inv, err := takeInventory(ctx, conn, k.source.cfg.Publication)
 	if err != nil {
 		return nil, err
@@ -80,6 +84,9 @@ func (k *keeper) publish(ctx context.Context, conn *pgx.Conn, inv *inventory) ([
 		return nil, err
 	}
 	inv.publication.excuse(found)
+	if err := k.memorize(ctx, found); err != nil {
+		return nil, err
+	}
 	if err := k.add(ctx, conn, inv, found); err != nil {
 		return nil, err
 	}
@@ -97,7 +104,7 @@ func (k *keeper) look(ctx context.Context, conn *pgx.Conn) error {
 	if err != nil {
 		return err
 	}
-	if now := time.Now(); k.changed(&inv) || k.due(&inv, now) {
+	if now := time.Now(); k.changed(&inv) || k.due(&inv, now) || k.passed() {
 		k.retryAt = now.Add(retryEvery)
 		if err := k.settle(ctx, &inv); err != nil {
 			return err
@@ -153,12 +160,15 @@ func (k *keeper) settle(ctx context.Context, inv *inventory) error {
 
 // compare says what has become of one covered table.
 func (k *keeper) compare(ctx context.Context, c source.Coverage, inv *inventory, whole bool) (_ source.Coverage, stays bool, _ error) {
-	e := inv.byID(c.ID)
+	membership, _ := splitID(c.ID)
+	e := inv.byID(membership)
 	if e == nil || c.Until != "" {
 		e = inv.byName(c.Table)
 	}
 	log := k.source.log
 	switch {
+	case e == nil && k.unread(c, inv):
+		return c, true, nil
 	case e == nil:
 		log.InfoContext(ctx, "a covered table was dropped", "table", c.Table)
 		return c, false, nil
@@ -174,7 +184,7 @@ func (k *keeper) compare(ctx context.Context, c source.Coverage, inv *inventory,
 		return c, false, nil
 	case c.Until != "": // until it has joined again
 		return c, true, nil
-	case e.Membership != c.ID || !whole:
+	case e.Membership != membership || !whole:
 		c.Until = k.until(c)
 		log.WarnContext(ctx, "a table was not published for a while; its changes since then are missing", "table", c.Table, "since", string(c.Until))
 		return c, true, nil

@@ -29,6 +29,7 @@ type pgoutput struct {
 	types     map[uint32]typeName // of users and extensions
 	binary    bool                // the server was asked for binary output
 	textOnly  *atomic.Bool        // set when that was in vain
+	keys      *keyOrders          // of tables that the catalog may not know any more
 
 	open      bool // between Begin and Commit
 	committed time.Time

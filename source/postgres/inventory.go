@@ -107,7 +107,8 @@ func coverageID(kind byte, by, table uint32) string {
 
 // coveredTable returns the oid of the table in a coverageID.
 func coveredTable(id string) uint32 {
-	_, digits, _ := strings.Cut(id, ".")
+	membership, _ := splitID(id)
+	_, digits, _ := strings.Cut(membership, ".")
 	oid, err := strconv.ParseUint(digits, 10, 32)
 	if err != nil {
 		return 0 // the oid of nothing

@@ -119,7 +119,8 @@ func (k *keeper) pending(covered []source.Coverage) []entry {
 	whole := make(map[string]bool, len(covered))
 	for _, c := range covered {
 		if c.Until == "" {
-			whole[c.ID] = true
+			membership, _ := splitID(c.ID)
+			whole[membership] = true
 		}
 	}
 	var pending []entry
@@ -142,9 +143,15 @@ func (k *keeper) register(ctx context.Context, covered []source.Coverage, ready 
 				rest = append(rest, c)
 				continue
 			}
-			gap.From, gap.Cause = c.Until, causeInterrupted
+			if c.Since != k.first() { // else see coverLater
+				gap.From, gap.Cause = c.Until, causeInterrupted
+			}
 		}
-		covered = append(rest, source.Coverage{Table: e.Name, ID: e.Membership, Since: since})
+		id, err := registered(e.Membership, k.source.keys.of(e.OID))
+		if err != nil {
+			return err
+		}
+		covered = append(rest, source.Coverage{Table: e.Name, ID: id, Since: since})
 		gaps = append(gaps, gap)
 	}
 	if err := k.memory.Cover(ctx, covered, gaps); err != nil {

@@ -110,7 +110,7 @@ func (s *Source) newStream(conn *pgconn.PgConn, k *keeper, at place) *stream {
 	st := &stream{
 		source: s, conn: conn, at: at, told: at.lsn, toldAt: now, heardAt: now,
 		decoder: pgoutput{
-			selector: s.selector, catalog: lookup{beside}, relations: map[uint32]*relation{}, end: at.lsn,
+			selector: s.selector, catalog: lookup{beside}, relations: map[uint32]*relation{}, keys: &s.keys, end: at.lsn,
 		},
 		monitor: &monitor{
 			conn: beside, log: s.log, keeper: k, slot: &slotWatch{source: s, log: s.log, retained: &s.retained}, done: make(chan struct{}),
@@ -133,5 +133,7 @@ func (s *Source) launch(ctx context.Context, st *stream) {
 		st.wake()
 	}
 	go st.run(ctx)
-	go st.monitor.run(ctx, func() pglogrepl.LSN { return pglogrepl.LSN(st.reached.Load()) })
+	reached := func() pglogrepl.LSN { return pglogrepl.LSN(st.reached.Load()) }
+	st.monitor.keeper.reached = reached
+	go st.monitor.run(ctx, reached)
 }

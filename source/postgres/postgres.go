@@ -43,6 +43,7 @@ type Source struct {
 	published   atomic.Pointer[[]string]
 	retained    atomic.Int64
 	textOnly    atomic.Bool // see binary.go
+	keys        keyOrders
 }
 
 // New validates and assigns; it connects to nothing.

@@ -133,6 +133,9 @@ func (d *pgoutput) primaryKey(ctx context.Context, m relationMessage) ([]string,
 	if err != nil {
 		return nil, fmt.Errorf("reading the primary key of %s.%s: %w", m.schema, m.name, err)
 	}
+	if remembered := d.keys.of(m.oid); len(key) == 0 || m.identity == 'd' && !sameSet(key, identity) {
+		key = remembered // the table was dropped, or its key is another one now
+	}
 	if m.identity == 'd' && !sameSet(key, identity) {
 		return nil, &kafkasync.Fault{
 			Class: kafkasync.Stop,
