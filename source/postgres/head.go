@@ -229,16 +229,16 @@ func (s *Source) adopt(ctx context.Context, conn *pgx.Conn, slot *slotState, mem
 	return at.position(), s.coverLater(ctx, conn, memory, at)
 }
 
-// coverLater registers what is published as interrupted since the beginning of the log. The slot
-// may be older than any table's place in the publication, and what it still holds
-// from before that is not sent: so they join, and what was until then is a gap.
+// coverLater registers what is published as covered from the beginning of the log until there, so never. The
+// slot may be older than any table's place in the publication, and what it still holds
+// from before that is not sent: so they join late, and what was until then is a gap.
 func (s *Source) coverLater(ctx context.Context, conn *pgx.Conn, memory source.Memory, at place) error {
 	covered, err := s.toCover(ctx, conn, nil)
 	if err != nil {
 		return err
 	}
 	for i := range covered {
-		covered[i].Until = at.first()
+		covered[i].Since, covered[i].Until = at.first(), at.first()
 	}
 	return memory.Cover(ctx, covered, nil)
 }

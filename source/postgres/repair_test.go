@@ -152,7 +152,7 @@ func TestAnAdoptedSlotCoversOnlyWhatIsSureToBePublished(t *testing.T) {
 	}
 	p := openTape(t, s, at, told.Again())
 	gap := gapOf(t, p.memory, "public.late")
-	if from, to, lost := lsnOf(t, db.url, string(gap.From)), lsnOf(t, db.url, string(gap.To)), lsnOf(t, db.url, missing); from > 1 || to < lost {
+	if gap.From != "" || lsnOf(t, db.url, string(gap.To)) < lsnOf(t, db.url, missing) {
 		t.Errorf("got the gap %+v, want it to hold all up to %s", gap, missing)
 	}
 	p.wants(t, "public.t c id=1")
