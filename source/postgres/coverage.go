@@ -44,9 +44,9 @@ type keeper struct {
 	joining map[string]*candidate // by membership
 	said    map[string]string     // by table: why it is not covered
 	retryAt time.Time             // when to try again what could not be covered
-	// reached tells how far the stream has read; nil while it is being opened.
-	reached func() pglogrepl.LSN
-	gone    map[string]pglogrepl.LSN // by id: covered tables that were dropped, and where their log ends
+	// confirmed tells up to where nothing will be read again; nil while the stream is being opened.
+	confirmed func() pglogrepl.LSN
+	gone      map[string]pglogrepl.LSN // by id: covered tables that were dropped, and where their log ends
 }
 
 func (s *Source) newKeeper(memory source.Memory) *keeper {

@@ -171,10 +171,13 @@ func TestATableDroppedAndCreatedAgainHasAGap(t *testing.T) {
 		t.Errorf("got %q, want the change behind the gap", p.lines)
 	}
 	db.run(t, "DROP TABLE u")
-	// Coverage ends when its log has been read.
+	// Coverage ends when its log is not read again.
 	eventually(t, func() bool {
 		db.run(t, "INSERT INTO t SELECT max(id) + 1 FROM t")
 		p.read(t, len(p.lines)+1)
+		if err := p.stream.Confirm(t.Context(), p.pos); err != nil {
+			t.Fatal(err)
+		}
 		return slices.Equal(covered(p.memory), []string{"public.t"})
 	})
 }
@@ -209,6 +212,35 @@ func TestAPublicationThatLeftOperationsOutForAWhileLeavesGaps(t *testing.T) {
 	}
 	if got, want := covered(p.memory), []string{"public.t", "public.u"}; !slices.Equal(got, want) {
 		t.Errorf("got %q covered, want %q", got, want)
+	}
+}
+
+// It may be over before anybody has looked, and while nobody reads.
+func TestOperationsLeftOutForAMomentLeaveGaps(t *testing.T) {
+	for _, reading := range []bool{true, false} {
+		t.Run(fmt.Sprintf("while it is read %t", reading), func(t *testing.T) {
+			db := newDatabase(t, "CREATE TABLE t (id int PRIMARY KEY)")
+			wanted := columns{"public.t": nil}
+			p := db.begin(t, wanted)
+			db.run(t, "INSERT INTO t VALUES (1)")
+			p.wants(t, "public.t c id=1")
+			if !reading {
+				if err := p.stream.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			publication := pgx.Identifier{db.conn.Config().Database}.Sanitize()
+			db.run(t, "ALTER PUBLICATION "+publication+" SET (publish = 'insert')", "DELETE FROM t")
+			missing := query(t, db.url, "SELECT pg_current_wal_lsn()")
+			db.run(t, "ALTER PUBLICATION "+publication+" SET (publish = 'insert, update, delete, truncate')")
+			if !reading {
+				p = openTape(t, db.open(t, wanted), p.pos, p.memory.Again())
+			}
+			gap := gapOf(t, p.memory, "public.t")
+			if from, to, at := lsnOf(t, db.url, string(gap.From)), lsnOf(t, db.url, string(gap.To)), lsnOf(t, db.url, missing); from >= at || at > to {
+				t.Errorf("got the gap %+v, want %s in it", gap, missing)
+			}
+		})
 	}
 }
 

@@ -114,7 +114,7 @@ func (k *keeper) memorize(ctx context.Context, found []table) error {
 	return k.memory.Cover(ctx, after, nil)
 }
 
-// unread reports whether the log of a table that is gone may not all be read yet. Until
+// unread reports whether the log of a table that is gone may be read again. Until
 // then it stays registered, because its key's order is. It is asked at each look.
 func (k *keeper) unread(c source.Coverage, inv *inventory) bool {
 	end, noticed := k.gone[c.ID]
@@ -122,17 +122,17 @@ func (k *keeper) unread(c source.Coverage, inv *inventory) bool {
 		end = inv.lsn
 		k.gone[c.ID] = end
 	}
-	if k.reached == nil || k.reached() < end {
+	if k.confirmed == nil || k.confirmed() < end {
 		return true
 	}
 	delete(k.gone, c.ID)
 	return false
 }
 
-// passed reports whether the log of a table that is gone has all been read.
+// passed reports whether the log of a table that is gone will not be read again.
 func (k *keeper) passed() bool {
 	for _, end := range k.gone {
-		if k.reached != nil && k.reached() >= end {
+		if k.confirmed != nil && k.confirmed() >= end {
 			return true
 		}
 	}

@@ -29,6 +29,9 @@ func TestATableIsReadToItsEndAlthoughItWasDropped(t *testing.T) {
 	}
 	p = openTape(t, db.open(t, wanted), p.pos, p.memory.Again())
 	p.wants(t, want...)
+	if err := p.stream.Confirm(t.Context(), p.pos); err != nil {
+		t.Fatal(err)
+	}
 	eventually(t, func() bool { return slices.Equal(covered(p.memory), []string{"public.t"}) })
 	if gaps := p.memory.Gaps(); len(gaps) != 0 {
 		t.Errorf("got the gaps %+v, want none", gaps)

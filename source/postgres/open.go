@@ -134,6 +134,6 @@ func (s *Source) launch(ctx context.Context, st *stream) {
 	}
 	go st.run(ctx)
 	reached := func() pglogrepl.LSN { return pglogrepl.LSN(st.reached.Load()) }
-	st.monitor.keeper.reached = reached
+	st.monitor.keeper.confirmed = st.flushed
 	go st.monitor.run(ctx, reached)
 }
