@@ -11,6 +11,7 @@ import (
 // publication is what the server sends: whose changes, and which of them.
 type publication struct {
 	OID                              uint32
+	Version                          string // another one after each ALTER PUBLICATION but those that add or drop tables
 	Name                             string
 	Owner                            string
 	Owned                            bool // the current role may do what its owner may
@@ -54,7 +55,7 @@ func serverVersion(ctx context.Context, conn *pgx.Conn) (int, error) {
 }
 
 // Columns that later versions added are read by name from the row as JSON.
-const publicationSQL = `SELECT p.oid, p.pubname, pg_get_userbyid(p.pubowner), pg_has_role(p.pubowner, 'USAGE'),
+const publicationSQL = `SELECT p.oid, p.xmin::text, p.pubname, pg_get_userbyid(p.pubowner), pg_has_role(p.pubowner, 'USAGE'),
 		p.pubinsert, p.pubupdate, p.pubdelete, p.pubtruncate, p.pubviaroot, p.puballtables,
 		coalesce(to_jsonb(p) ->> 'pubgencols', 'n') = 's'
 	FROM pg_publication p WHERE p.pubname = $1`
@@ -89,7 +90,7 @@ func queryPublication(ctx context.Context, conn *pgx.Conn, name string) (*public
 		return nil, err
 	}
 	p := &publication{}
-	err = conn.QueryRow(ctx, publicationSQL, name).Scan(&p.OID, &p.Name, &p.Owner, &p.Owned,
+	err = conn.QueryRow(ctx, publicationSQL, name).Scan(&p.OID, &p.Version, &p.Name, &p.Owner, &p.Owned,
 		&p.Insert, &p.Update, &p.Delete, &p.Truncate, &p.ViaRoot, &p.AllTables, &p.Generated)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil

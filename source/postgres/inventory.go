@@ -86,11 +86,11 @@ func queryEntries(ctx context.Context, conn *pgx.Conn, p *publication, version i
 		switch {
 		case p == nil:
 		case member != 0:
-			e.Membership = coverageID('t', member, e.OID)
+			e.Membership = coverageID('t', member, e.OID, p.Version)
 		case schema != 0:
-			e.Membership = coverageID('s', schema, e.OID)
+			e.Membership = coverageID('s', schema, e.OID, p.Version)
 		case p.AllTables:
-			e.Membership = coverageID('a', p.OID, e.OID)
+			e.Membership = coverageID('a', p.OID, e.OID, p.Version)
 		}
 		e.Published = e.Membership != ""
 		return e, nil
@@ -99,16 +99,18 @@ func queryEntries(ctx context.Context, conn *pgx.Conn, p *publication, version i
 
 // coverageID tells one membership of a table in the publication from another: by
 // what made it a member (a row for the table, for its schema, or the publication
-// itself), which is another one after it was taken out and put back, and by the
-// table, which is another one after it was dropped and created.
-func coverageID(kind byte, by, table uint32) string {
-	return string(kind) + strconv.FormatUint(uint64(by), 10) + "." + strconv.FormatUint(uint64(table), 10)
+// itself), which is another one after it was taken out and put back, by the table,
+// which is another one after it was dropped and created, and by the version of the
+// publication, which may have left operations out between two looks.
+func coverageID(kind byte, by, table uint32, version string) string {
+	return string(kind) + strconv.FormatUint(uint64(by), 10) + "." + strconv.FormatUint(uint64(table), 10) + "@" + version
 }
 
 // coveredTable returns the oid of the table in a coverageID.
 func coveredTable(id string) uint32 {
 	membership, _ := splitID(id)
 	_, digits, _ := strings.Cut(membership, ".")
+	digits, _, _ = strings.Cut(digits, "@")
 	oid, err := strconv.ParseUint(digits, 10, 32)
 	if err != nil {
 		return 0 // the oid of nothing
