@@ -140,11 +140,11 @@ func TestASlotIsAdoptedOnlyUnderADeclaredIntent(t *testing.T) {
 // leaves out what was written before that.
 func TestAnAdoptedSlotCoversOnlyWhatIsSureToBePublished(t *testing.T) {
 	db := newDatabase(t, "CREATE TABLE t (id int PRIMARY KEY)", "CREATE TABLE late (id int PRIMARY KEY)")
-	s, _, _ := db.prepared(t, columns{"public.t": nil})
+	db.prepared(t, columns{"public.t": nil})
 	db.run(t, "INSERT INTO t VALUES (1)", "INSERT INTO late VALUES (1)")
 	missing := query(t, db.url, "SELECT pg_current_wal_lsn()")
 	db.run(t, "ALTER PUBLICATION "+pgx.Identifier{db.conn.Config().Database}.Sanitize()+" ADD TABLE late")
-	s = db.open(t, columns{"public.t": nil, "public.late": nil})
+	s := db.open(t, columns{"public.t": nil, "public.late": nil})
 	told := sourcetest.Resumed()
 	at, err := s.Head(t.Context(), told)
 	if err != nil {
