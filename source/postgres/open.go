@@ -101,6 +101,7 @@ func (s *Source) findOurs(ctx context.Context, conn *pgx.Conn, at place) (*slotS
 	if slot == nil {
 		return nil, s.slotGone(ctx, conn, at)
 	}
+	s.retained.Store(slot.Retained) // also where reading cannot begin, and the log grows
 	return slot, s.requireOurs(slot)
 }
 

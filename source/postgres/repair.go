@@ -96,7 +96,8 @@ func (s *Source) dropSlot(ctx context.Context, conn *pgx.Conn) error {
 	return classify(err, "dropping slot "+slot.Name)
 }
 
-// Dismantle is described at source.Repairable: it drops the slot and the publication.
+// Dismantle is described at source.Repairable: it drops the slot, and the publication
+// if this role made it.
 func (s *Source) Dismantle(ctx context.Context) (left []string, err error) {
 	conn, err := s.primary(ctx)
 	if err != nil {
@@ -107,9 +108,15 @@ func (s *Source) Dismantle(ctx context.Context) (left []string, err error) {
 		return nil, s.explain(err)
 	}
 	statement := "DROP PUBLICATION IF EXISTS " + quoteName(s.cfg.Publication) + ";"
-	_, err = conn.Exec(ctx, statement)
-	if isCode(err, "42501") {
+	var others bool
+	err = conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_publication WHERE pubname = $1 AND pg_get_userbyid(pubowner) <> current_user)",
+		s.cfg.Publication).Scan(&others)
+	if err != nil {
+		return nil, classify(err, "asking whose the publication is")
+	}
+	if others { // somebody else made it, and others may subscribe to it
 		return []string{statement}, nil
 	}
+	_, err = conn.Exec(ctx, statement)
 	return nil, classify(err, "running "+statement)
 }
