@@ -22,7 +22,13 @@ const (
 	kindDrop
 )
 
-const commandVersion = 1
+// version is the one that this release writes of a kind; it reads the earlier ones as well.
+func (k kind) version() byte {
+	if k == kindCommit {
+		return 2 // 1 knew no intact
+	}
+	return 1
+}
 
 // command is one change of the state. Everything that it depends on is in it.
 type command interface {
@@ -39,11 +45,12 @@ type grant struct {
 	micros           int64 // the proposer's clock, microseconds since 1970
 }
 
-// commit moves a pipeline's checkpoint.
+// commit moves a pipeline's checkpoint, and says where coverage was last found in order.
 type commit struct {
 	pipeline string
 	epoch, n uint64
 	position source.Position
+	intact   source.Position
 }
 
 // raise moves the ceiling of a pipeline's sequence numbers.
@@ -99,7 +106,8 @@ func (c grant) put(b []byte) []byte {
 }
 
 func (c commit) put(b []byte) []byte {
-	return putString(putUint(putUint(putString(b, c.pipeline), c.epoch), c.n), string(c.position))
+	b = putUint(putUint(putString(b, c.pipeline), c.epoch), c.n)
+	return putString(putString(b, string(c.position)), string(c.intact))
 }
 
 func (c raise) put(b []byte) []byte {
@@ -119,14 +127,14 @@ func (c skip) put(b []byte) []byte {
 func (c drop) put(b []byte) []byte { return putUint(putString(b, c.pipeline), c.epoch) }
 
 func encode(c command) []byte {
-	return c.put([]byte{byte(c.kind()), commandVersion})
+	return c.put([]byte{byte(c.kind()), c.kind().version()})
 }
 
 // decode fails for what this release does not know, which a newer one may have written.
 func decode(data []byte) (command, error) {
 	r := &reader{rest: data}
 	k, version := kind(r.byte()), r.byte()
-	if version != commandVersion {
+	if version < 1 || version > k.version() {
 		return nil, fmt.Errorf("command %d of version %d: unknown", k, version)
 	}
 	var c command
@@ -136,7 +144,7 @@ func decode(data []byte) (command, error) {
 	case kindGrant:
 		c = grant{pipeline: r.string(), holder: r.string(), micros: r.int()}
 	case kindCommit:
-		c = commit{pipeline: r.string(), epoch: r.uint(), n: r.uint(), position: source.Position(r.string())}
+		c = r.commit(version)
 	case kindRaise:
 		c = raise{pipeline: r.string(), epoch: r.uint(), ceiling: r.int()}
 	case kindDeclare:
@@ -154,4 +162,12 @@ func decode(data []byte) (command, error) {
 		return nil, fmt.Errorf("command %d of version %d: %w", k, version, err)
 	}
 	return c, nil
+}
+
+func (r *reader) commit(version byte) commit {
+	c := commit{pipeline: r.string(), epoch: r.uint(), n: r.uint(), position: source.Position(r.string())}
+	if version > 1 {
+		c.intact = source.Position(r.string())
+	}
+	return c
 }

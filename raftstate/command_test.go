@@ -20,7 +20,10 @@ func TestCommandBytesNeverChange(t *testing.T) {
 	}{
 		{identify{clusterID: "c1"}, "0101" + "000000026331"},
 		{grant{pipeline: "shop", holder: "a", micros: 1_700_000_000_000_000}, "0201" + "0000000473686f70" + "0000000161" + "00060a24181e4000"},
-		{commit{pipeline: "shop", epoch: 3, n: 7, position: "0/16"}, "0301" + "0000000473686f70" + "0000000000000003" + "0000000000000007" + "00000004302f3136"},
+		{
+			commit{pipeline: "shop", epoch: 3, n: 7, position: "0/16", intact: "0/15"},
+			"0302" + "0000000473686f70" + "0000000000000003" + "0000000000000007" + "00000004302f3136" + "00000004302f3135",
+		},
 		{raise{pipeline: "shop", epoch: 3, ceiling: -1}, "0401" + "0000000473686f70" + "0000000000000003" + "ffffffffffffffff"},
 		{declare{pipeline: "", epoch: 1}, "0501" + "00000000" + "0000000000000001"},
 		{
@@ -50,14 +53,33 @@ func TestCommandBytesNeverChange(t *testing.T) {
 	}
 }
 
+func TestCommitsOfVersionOneAreRead(t *testing.T) {
+	data, err := hex.DecodeString("0301" + "0000000473686f70" + "0000000000000003" + "0000000000000007" + "00000004302f3136")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := commit{pipeline: "shop", epoch: 3, n: 7, position: "0/16"}
+	if got, err := decode(data); err != nil || got != command(want) {
+		t.Errorf("got %#v, %v, want %#v", got, err, want)
+	}
+	for i := range data {
+		if got, err := decode(data[:i]); err == nil {
+			t.Errorf("the first %d bytes: got %#v, want an error", i, got)
+		}
+	}
+}
+
 func TestCommandsThatNoReleaseWroteAreRefused(t *testing.T) {
-	whole := encode(commit{pipeline: "shop", epoch: 3, n: 7, position: "0/16"})
+	whole := encode(commit{pipeline: "shop", epoch: 3, n: 7, position: "0/16", intact: "0/15"})
 	tests := map[string][]byte{
 		"nothing":              {},
 		"no version":           {1},
 		"an unknown kind":      {99, 1},
 		"kind zero":            {0, 1},
 		"a newer version":      {byte(kindDeclare), 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1},
+		"version zero":         {byte(kindDeclare), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1},
+		"a newer commit":       append([]byte{byte(kindCommit), 3}, whole[2:]...),
+		"more than version 1":  append([]byte{byte(kindCommit), 1}, whole[2:]...),
 		"something left over":  append(bytes.Clone(whole), 0),
 		"a length beyond it":   {byte(kindIdentify), 1, 0, 0, 0, 9, 'x'},
 		"a length beyond 2 GB": {byte(kindIdentify), 1, 0xff, 0xff, 0xff, 0xff, 'x'},
@@ -78,7 +100,7 @@ func FuzzDecodeCommand(f *testing.F) {
 	for _, c := range []command{
 		identify{clusterID: "c1"},
 		grant{pipeline: "shop", holder: "a", micros: 1},
-		commit{pipeline: "shop", epoch: 3, n: 7, position: "0/16"},
+		commit{pipeline: "shop", epoch: 3, n: 7, position: "0/16", intact: "0/15"},
 		raise{pipeline: "shop", epoch: 3, ceiling: 9},
 		declare{pipeline: "shop", epoch: 3},
 		cover{
@@ -91,6 +113,7 @@ func FuzzDecodeCommand(f *testing.F) {
 		f.Add(encode(c))
 	}
 	f.Add([]byte{3, 1, 0, 0, 0, 200})
+	f.Add(append([]byte{3, 1}, make([]byte, 4+8+8+4)...))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m := newMachine()
 		m.Apply(&raft.Log{Data: data}) // must not panic either
@@ -98,8 +121,15 @@ func FuzzDecodeCommand(f *testing.F) {
 		if (err == nil) != (m.failure() == nil) {
 			t.Errorf("decode says %v, the machine %v", err, m.failure())
 		}
-		if err == nil && !bytes.Equal(encode(c), data) {
-			t.Errorf("%x is %#v, which encodes to %x", data, c, encode(c))
+		if err != nil {
+			return
+		}
+		written := encode(c)
+		if data[1] == c.kind().version() && !bytes.Equal(written, data) {
+			t.Errorf("%x is %#v, which encodes to %x", data, c, written)
+		}
+		if again, err := decode(written); err != nil || !reflect.DeepEqual(again, c) {
+			t.Errorf("%#v is %x, which decodes to %#v, %v", c, written, again, err)
 		}
 	})
 }
@@ -111,7 +141,7 @@ func FuzzEncodeCommand(f *testing.F) {
 		for _, c := range []command{
 			identify{clusterID: text},
 			grant{pipeline: name, holder: text, micros: number},
-			commit{pipeline: name, epoch: epoch, n: n, position: source.Position(text)},
+			commit{pipeline: name, epoch: epoch, n: n, position: source.Position(text), intact: source.Position(name)},
 			raise{pipeline: name, epoch: epoch, ceiling: number},
 			declare{pipeline: name, epoch: epoch},
 			cover{

@@ -69,7 +69,7 @@ func heldState(t *testing.T) state {
 	s := newState()
 	mustApply(t, &s, grant{"shop", "a", 100})
 	mustApply(t, &s, declare{"shop", 1})
-	mustApply(t, &s, commit{"shop", 1, 1, "p1"})
+	mustApply(t, &s, commit{"shop", 1, 1, "p1", ""})
 	mustApply(t, &s, cover{"shop", 1, []source.Coverage{{Table: "a", ID: "1"}, {Table: "b", ID: "2"}, {Table: "c", Until: "p0"}}, nil})
 	return s
 }
@@ -93,17 +93,17 @@ func TestWhatIsSkippedIsAGapOfEachCoveredTable(t *testing.T) {
 		{"to a server that is prepared again", []command{skip{"shop", 1, "", "x"}}, "", nil, &loss{"p1", "x"}},
 		{
 			"and closed by the first commit",
-			[]command{skip{"shop", 1, "", "x"}, commit{"shop", 1, 2, "p7"}, commit{"shop", 1, 3, "p8"}},
+			[]command{skip{"shop", 1, "", "x"}, commit{"shop", 1, 2, "p7", ""}, commit{"shop", 1, 3, "p8", ""}},
 			"p8", whole("p1", "p7", "x"), nil,
 		},
 		{
 			"under the next lease too",
-			[]command{skip{"shop", 1, "", "x"}, grant{"shop", "b", 100}, commit{"shop", 2, 1, "p7"}},
+			[]command{skip{"shop", 1, "", "x"}, grant{"shop", "b", 100}, commit{"shop", 2, 1, "p7", ""}},
 			"p7", whole("p1", "p7", "x"), nil,
 		},
 		{
 			"twice before a commit: it began with the first",
-			[]command{skip{"shop", 1, "", "x"}, skip{"shop", 1, "", "y"}, commit{"shop", 1, 2, "p7"}},
+			[]command{skip{"shop", 1, "", "x"}, skip{"shop", 1, "", "y"}, commit{"shop", 1, 2, "p7", ""}},
 			"p7", whole("p1", "p7", "x"), nil,
 		},
 		{
@@ -113,7 +113,7 @@ func TestWhatIsSkippedIsAGapOfEachCoveredTable(t *testing.T) {
 		},
 		{
 			"before it was known what is covered",
-			[]command{cover{"shop", 1, nil, nil}, skip{"shop", 1, "p6", "x"}, commit{"shop", 1, 2, "p7"}},
+			[]command{cover{"shop", 1, nil, nil}, skip{"shop", 1, "p6", "x"}, commit{"shop", 1, 2, "p7", ""}},
 			"p7", nil, &loss{"p1", "x"},
 		},
 		{
@@ -122,7 +122,7 @@ func TestWhatIsSkippedIsAGapOfEachCoveredTable(t *testing.T) {
 				cover{"shop", 1, nil, nil},
 				skip{"shop", 1, "p6", "x"},
 				cover{"shop", 1, []source.Coverage{{Table: "a"}, {Table: "b"}}, nil},
-				commit{"shop", 1, 2, "p7"},
+				commit{"shop", 1, 2, "p7", ""},
 			},
 			"p7", whole("p1", "p7", "x"), nil,
 		},
@@ -144,7 +144,7 @@ func TestASkipDeclaresASlotThatWasFound(t *testing.T) {
 	mustApply(t, &s, grant{"shop", "a", 100})
 	mustApply(t, &s, skip{"shop", 1, "", "adopted"})
 	mustApply(t, &s, cover{"shop", 1, []source.Coverage{{Table: "a"}}, nil})
-	r := mustApply(t, &s, commit{"shop", 1, 1, "p3"})
+	r := mustApply(t, &s, commit{"shop", 1, 1, "p3", ""})
 	want := []source.Gap{{Table: "a", To: "p3", Cause: "adopted"}}
 	if !r.declared || !reflect.DeepEqual(r.gaps, want) {
 		t.Errorf("got declared %t and %v, want a gap from the table's beginning", r.declared, r.gaps)
@@ -187,7 +187,7 @@ func TestADropForgetsAllButWhatMustGrow(t *testing.T) {
 	if want := (record{epoch: 1, holder: "a", n: 1, ceiling: 900}); !reflect.DeepEqual(r, want) {
 		t.Errorf("got %+v, want %+v", r, want)
 	}
-	if _, err := s.apply(commit{"shop", 1, 1, "p9"}); err == nil {
+	if _, err := s.apply(commit{"shop", 1, 1, "p9", ""}); err == nil {
 		t.Error("a commit with an old number was accepted after the drop")
 	}
 }

@@ -24,7 +24,8 @@ type Lease struct {
 	mu       sync.Mutex
 	covered  []source.Coverage
 	position source.Position
-	n, known uint64 // numbers of the last commit begun, and of the last known to be stored
+	intact   source.Position // goes with the next commit
+	n, known uint64          // numbers of the last commit begun, and of the last known to be stored
 	ceiling  int64
 }
 
@@ -37,6 +38,7 @@ func newLease(n *Node, pipeline string, r record) *Lease {
 		declared: r.declared,
 		covered:  r.covered,
 		position: r.position,
+		intact:   r.intact,
 		n:        r.n,
 		known:    r.n,
 		ceiling:  r.ceiling,
@@ -78,18 +80,18 @@ func (l *Lease) Commit(ctx context.Context, p source.Position) error {
 		return nil
 	}
 	l.n++
-	n := l.n
+	c := commit{pipeline: l.pipeline, epoch: l.epoch, n: l.n, position: p, intact: l.intact}
 	l.mu.Unlock()
 
 	begun := time.Now()
-	if _, err := l.node.propose(ctx, commit{pipeline: l.pipeline, epoch: l.epoch, n: n, position: p}); err != nil {
+	if _, err := l.node.propose(ctx, c); err != nil {
 		return fmt.Errorf("committing the position of pipeline %q: %w", l.pipeline, err)
 	}
 	l.node.cfg.Observe(time.Since(begun))
 
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.position, l.known = p, n
+	l.position, l.known = p, c.n
 	return nil
 }
 

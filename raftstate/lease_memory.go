@@ -31,6 +31,20 @@ func (l *Lease) Cover(ctx context.Context, covered []source.Coverage, gaps []sou
 	return nil
 }
 
+// Intact is where a run last found everything that is covered in order; "" if that is not known.
+func (l *Lease) Intact() source.Position {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.intact
+}
+
+// SetIntact says where that is now. The cluster knows it from the next Commit of another position on.
+func (l *Lease) SetIntact(p source.Position) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.intact = p
+}
+
 // Verify returns nil if, when it was called, this node led the cluster and no newer
 // lease of the pipeline had been granted. It asks a quorum.
 func (l *Lease) Verify(ctx context.Context) error {
@@ -50,6 +64,7 @@ func (l *Lease) Verify(ctx context.Context) error {
 // prepared again, and the gaps end where it then begins. The lease is of no
 // further use but to begin a run.
 func (l *Lease) Skip(ctx context.Context, p source.Position, cause string) error {
+	l.SetIntact("") // as the cluster does: no later commit may bring it back
 	if _, err := l.node.propose(ctx, skip{pipeline: l.pipeline, epoch: l.epoch, position: p, cause: cause}); err != nil {
 		return fmt.Errorf("giving up changes of pipeline %q: %w", l.pipeline, err)
 	}
@@ -59,6 +74,7 @@ func (l *Lease) Skip(ctx context.Context, p source.Position, cause string) error
 // Drop forgets all that is known of the pipeline, but for what keeps its epochs
 // and sequence numbers growing should it begin anew. The lease is of no further use.
 func (l *Lease) Drop(ctx context.Context) error {
+	l.SetIntact("")
 	if _, err := l.node.propose(ctx, drop{pipeline: l.pipeline, epoch: l.epoch}); err != nil {
 		return fmt.Errorf("dropping pipeline %q: %w", l.pipeline, err)
 	}

@@ -53,6 +53,48 @@ func TestWhatIsCoveredAndMissingSurvivesARestart(t *testing.T) {
 	}
 }
 
+// It costs no entry of the log of its own.
+func TestWhereCoverageWasInOrderGoesWithTheNextCommit(t *testing.T) {
+	dir := t.TempDir()
+	intact := func(t *testing.T, want source.Position) func(context.Context, *raftstate.Lease) error {
+		return func(_ context.Context, l *raftstate.Lease) error {
+			t.Helper()
+			if got := l.Intact(); got != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+			return nil
+		}
+	}
+	n, stop := run(t, raftstate.Config{ID: "a", Dir: dir})
+	hold(t, n, "shop", func(ctx context.Context, l *raftstate.Lease) error {
+		if got := l.Intact(); got != "" {
+			t.Errorf("got %q of a fresh pipeline, want nothing", got)
+		}
+		l.SetIntact("i1")
+		if got := l.Intact(); got != "i1" {
+			t.Errorf("got %q, want i1 at once", got)
+		}
+		err := l.Commit(ctx, "p1")
+		l.SetIntact("i2")
+		return errors.Join(err, l.Commit(ctx, "p1")) // which does nothing
+	})
+	hold(t, n, "shop", intact(t, "i1"))
+	hold(t, n, "shop", func(ctx context.Context, l *raftstate.Lease) error { return l.Commit(ctx, "p2") })
+	stop()
+
+	n, _ = run(t, raftstate.Config{ID: "a", Dir: dir})
+	hold(t, n, "shop", intact(t, "i1"))
+	hold(t, n, "shop", func(ctx context.Context, l *raftstate.Lease) error {
+		return errors.Join(l.Skip(ctx, "p9", "x"), l.Commit(ctx, "p10"))
+	})
+	hold(t, n, "shop", intact(t, ""))
+	hold(t, n, "shop", func(ctx context.Context, l *raftstate.Lease) error {
+		l.SetIntact("i3")
+		return errors.Join(l.Commit(ctx, "p11"), l.Drop(ctx))
+	})
+	hold(t, n, "shop", intact(t, ""))
+}
+
 func TestADroppedPipelineBeginsAnewUnderTheNextEpoch(t *testing.T) {
 	n, _ := run(t, raftstate.Config{ID: "a", Dir: t.TempDir()})
 	var floor int64

@@ -92,13 +92,13 @@ func (m *model) record(pipeline string) record {
 	for _, c := range m.of(pipeline) {
 		switch c := c.(type) {
 		case commit:
-			r.position = c.position
+			r.position, r.intact = c.position, c.intact
 		case declare:
 			r.declared = true
 		case cover:
 			r.covered = c.covered
 		case skip:
-			r.position, r.declared = c.position, true
+			r.position, r.declared, r.intact = c.position, true, ""
 		}
 	}
 	_, r.lost = m.losses(pipeline)

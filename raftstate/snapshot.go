@@ -11,7 +11,7 @@ import (
 )
 
 // snapshotVersion is the first byte of a snapshot. As with commands, a version's
-// bytes never change. Version 1 knew no coverage and no gaps.
+// bytes never change. Version 1 knew no coverage, no gaps and no intact.
 const snapshotVersion = 2
 
 // encodeSnapshot returns the same bytes for the same state.
@@ -28,7 +28,7 @@ func encodeSnapshot(s state) []byte {
 		b = putInt(b, r.ceiling)
 		b = putBool(b, r.declared)
 		b = putGaps(putCovered(b, r.covered), r.gaps)
-		b = putLoss(b, r.lost)
+		b = putString(putLoss(b, r.lost), string(r.intact))
 	}
 	return b
 }
@@ -58,6 +58,7 @@ func decodeSnapshot(data []byte) (state, error) {
 		}
 		if version > 1 {
 			rec.covered, rec.gaps, rec.lost = r.covered(), r.gaps(), r.loss()
+			rec.intact = source.Position(r.string())
 		}
 		s.pipelines[name] = rec
 	}

@@ -21,16 +21,17 @@ func TestSnapshotBytesNeverChange(t *testing.T) {
 			covered: []source.Coverage{{Table: "t", ID: "9", Since: "0/1", Until: "0/2"}},
 			gaps:    []source.Gap{{Table: "t", From: "0/2", To: "0/3", Cause: "x"}},
 			lost:    &loss{from: "0/4", cause: "y"},
+			intact:  "0/15",
 		},
 		"crm": {epoch: 1, holder: "bc", ceiling: 5},
 	}}
 	want := "02" + "000000026331" + "0000000000000002" +
 		"0000000363726d" + "0000000000000001" + "000000026263" + "0000000000000000" + "00000000" + "0000000000000005" + "00" +
-		"0000000000000000" + "0000000000000000" + "00" +
+		"0000000000000000" + "0000000000000000" + "00" + "00000000" +
 		"0000000473686f70" + "0000000000000003" + "0000000161" + "0000000000000007" + "00000004302f3136" + "00060a24181e4000" + "01" +
 		"0000000000000001" + "0000000174" + "0000000139" + "00000003302f31" + "00000003302f32" +
 		"0000000000000001" + "0000000174" + "00000003302f32" + "00000003302f33" + "0000000178" +
-		"01" + "00000003302f34" + "0000000179"
+		"01" + "00000003302f34" + "0000000179" + "00000004302f3135"
 	if got := hex.EncodeToString(encodeSnapshot(s)); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -113,7 +114,7 @@ func FuzzDecodeSnapshot(f *testing.F) {
 		"shop": {epoch: 3, holder: "a", n: 7, position: "0/16", ceiling: 9, declared: true}, "crm": {},
 		"web": {
 			covered: []source.Coverage{{Table: "t", ID: "9", Since: "0/1", Until: "0/2"}},
-			gaps:    []source.Gap{{Table: "t", To: "0/3", Cause: "x"}}, lost: &loss{from: "0/4", cause: "y"},
+			gaps:    []source.Gap{{Table: "t", To: "0/3", Cause: "x"}}, lost: &loss{from: "0/4", cause: "y"}, intact: "0/15",
 		},
 	}}))
 	f.Add(append([]byte{1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 'x'}, make([]byte, 37)...)) // version 1

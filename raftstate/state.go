@@ -25,6 +25,7 @@ type record struct {
 	holder   string
 	n        uint64 // number of the last commit under epoch
 	position source.Position
+	intact   source.Position // where coverage was last found in order; "" if that is not known
 	ceiling  int64
 	declared bool
 	covered  []source.Coverage
@@ -99,7 +100,7 @@ func (s *state) commit(c commit) (record, error) {
 	if c.position == "" {
 		return r, fmt.Errorf("commit of no position: %w", errRefused)
 	}
-	r.n, r.position = c.n, c.position
+	r.n, r.position, r.intact = c.n, c.position, c.intact
 	r.closeLoss()
 	s.pipelines[c.pipeline] = r
 	return r, nil
@@ -139,7 +140,7 @@ func (s *state) skip(c skip) (record, error) {
 	if r.lost == nil { // else it began earlier, and still lasts
 		r.lost = &loss{from: r.position, cause: c.cause}
 	}
-	r.declared, r.position = true, c.position
+	r.declared, r.position, r.intact = true, c.position, ""
 	if c.position != "" {
 		r.closeLoss()
 	}

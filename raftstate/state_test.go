@@ -58,12 +58,12 @@ func TestWhatIsRefusedChangesNothing(t *testing.T) {
 		command command
 		want    error
 	}{
-		{"a commit of an older epoch", commit{"shop", 1, 99, "p9"}, ErrFenced},
-		{"a commit of an epoch that was never granted", commit{"shop", 3, 99, "p9"}, ErrFenced},
-		{"a commit of an unknown pipeline", commit{"crm", 0, 1, "p9"}, ErrFenced},
-		{"a commit with the last number", commit{"shop", 2, 5, "p9"}, ErrFenced},
-		{"a commit with a lower number", commit{"shop", 2, 4, "p9"}, ErrFenced},
-		{"a commit of nothing", commit{"shop", 2, 6, ""}, errRefused},
+		{"a commit of an older epoch", commit{"shop", 1, 99, "p9", ""}, ErrFenced},
+		{"a commit of an epoch that was never granted", commit{"shop", 3, 99, "p9", ""}, ErrFenced},
+		{"a commit of an unknown pipeline", commit{"crm", 0, 1, "p9", ""}, ErrFenced},
+		{"a commit with the last number", commit{"shop", 2, 5, "p9", ""}, ErrFenced},
+		{"a commit with a lower number", commit{"shop", 2, 4, "p9", ""}, ErrFenced},
+		{"a commit of nothing", commit{"shop", 2, 6, "", ""}, errRefused},
 		{"a ceiling of an older epoch", raise{"shop", 1, 900}, ErrFenced},
 		{"a ceiling above 2^53", raise{"shop", 2, seqLimit + 1}, errRefused},
 		{"a declaration of an older epoch", declare{"shop", 1}, ErrFenced},
@@ -78,7 +78,7 @@ func TestWhatIsRefusedChangesNothing(t *testing.T) {
 		mustApply(t, &s, identify{"c1"})
 		mustApply(t, &s, grant{"shop", "a", 100})
 		mustApply(t, &s, grant{"shop", "a", 100})
-		mustApply(t, &s, commit{"shop", 2, 5, "p5"})
+		mustApply(t, &s, commit{"shop", 2, 5, "p5", ""})
 		before := encodeSnapshot(s)
 		if _, err := s.apply(tt.command); !errors.Is(err, tt.want) {
 			t.Errorf("%s: got error %v, want %v", tt.name, err, tt.want)
@@ -178,7 +178,7 @@ func randomCommand(rng *rand.Rand, m *machine) command {
 		}
 		return drop{pipeline, epoch}
 	default:
-		return commit{pipeline, epoch, uint64(rng.IntN(20)), position}
+		return commit{pipeline, epoch, uint64(rng.IntN(20)), position, source.Position(fmt.Sprint("i", rng.IntN(1000)))}
 	}
 }
 

@@ -26,6 +26,12 @@ type Register interface {
 	Covered() []Coverage
 	// Cover replaces what is covered and adds gaps, both in one step.
 	Cover(ctx context.Context, covered []Coverage, gaps []Gap) error
+	// Intact is where this or an earlier run last found all that is covered in order; "" if
+	// that is not known. It may lie before or behind the pipeline's position.
+	Intact() Position
+	// SetIntact replaces it, for this run at once. It stores nothing: later runs know it
+	// once a position has been committed after the call.
+	SetIntact(p Position)
 }
 
 // Tenure is the lease of the run.

@@ -41,6 +41,7 @@ type cluster struct {
 	mu        sync.Mutex
 	epoch     uint64
 	position  source.Position
+	intact    source.Position
 	declared  bool
 	covered   []source.Coverage
 	ceiling   int64
@@ -58,13 +59,16 @@ func (c *cluster) grant() *lease {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.epoch++
-	return &lease{c: c, epoch: c.epoch, floor: max(c.ceiling, time.Now().UnixMicro())}
+	return &lease{c: c, epoch: c.epoch, floor: max(c.ceiling, time.Now().UnixMicro()), intact: c.intact}
 }
 
 type lease struct {
 	c     *cluster
 	epoch uint64
 	floor int64
+
+	mu     sync.Mutex
+	intact source.Position
 }
 
 // apply changes the cluster's memory, if the lease is the newest one.
@@ -107,11 +111,24 @@ func (l *lease) Cover(ctx context.Context, covered []source.Coverage, _ []source
 	return l.apply(ctx, "Cover", func() { l.c.covered = covered })
 }
 
+func (l *lease) Intact() source.Position {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.intact
+}
+
+func (l *lease) SetIntact(p source.Position) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.intact = p
+}
+
 func (l *lease) Verify(ctx context.Context) error { return l.apply(ctx, "Verify", func() {}) }
 
 func (l *lease) Commit(ctx context.Context, p source.Position) error {
 	l.c.onCommits(p)
-	return l.apply(ctx, "Commit", func() { l.c.position, l.c.commits = p, l.c.commits+1 })
+	intact := l.Intact()
+	return l.apply(ctx, "Commit", func() { l.c.position, l.c.intact, l.c.commits = p, intact, l.c.commits+1 })
 }
 
 func (l *lease) Declare(ctx context.Context) error {

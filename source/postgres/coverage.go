@@ -38,9 +38,12 @@ type keeper struct {
 	origin place
 
 	last inventory // as of the last look
-	// sure is the end of the log as of the look before the last: a commit that had
-	// reached the log at the last look need not have been visible to it yet.
+	// settled are the entries that were last compared with what is registered.
+	settled []entry
+	// sure is up to where everything was in order for certain; 0 until this run knows. It
+	// follows mark as soon as transactions of then have ended.
 	sure    pglogrepl.LSN
+	mark    mark
 	joining map[string]*candidate // by membership
 	said    map[string]string     // by table: why it is not covered
 	retryAt time.Time             // when to try again what could not be covered
@@ -65,6 +68,7 @@ func (k *keeper) open(ctx context.Context, conn *pgx.Conn, at place) ([]table, e
 	if err := k.settle(ctx, &inv); err != nil {
 		return nil, err
 	}
+	settled := inv.entries
 	published, err := k.publish(ctx, conn, &inv)
 	if err != nil {
 		return nil, err
@@ -72,7 +76,7 @@ func (k *keeper) open(ctx context.Context, conn *pgx.Conn, at place) ([]table, e
 	if len(published) == 0 {
 		return nil, k.source.nothingMatches()
 	}
-	k.last = inv
+	k.last, k.settled = inv, settled
 	return published, nil
 }
 
@@ -100,10 +104,15 @@ func (k *keeper) publish(ctx context.Context, conn *pgx.Conn, inv *inventory) ([
 // look looks again. An error that is a Fault of class Wait or Stop ends the
 // reading; another one is of the connection.
 func (k *keeper) look(ctx context.Context, conn *pgx.Conn) error {
+	oldest, next, err := transactionIDs(ctx, conn)
+	if err != nil {
+		return err
+	}
 	inv, err := takeInventory(ctx, conn, k.source.cfg.Publication)
 	if err != nil {
 		return err
 	}
+	settled := inv.entries // publish may replace them with later ones, which the next look settles
 	if now := time.Now(); k.changed(&inv) || k.due(&inv, now) || k.passed() {
 		k.retryAt = now.Add(retryEvery)
 		if err := k.settle(ctx, &inv); err != nil {
@@ -113,12 +122,13 @@ func (k *keeper) look(ctx context.Context, conn *pgx.Conn) error {
 			return err
 		}
 	}
-	k.sure, k.last = k.last.lsn, inv
+	k.advance(oldest, next)
+	k.last, k.settled = inv, settled
 	return k.join(ctx, conn)
 }
 
 func (k *keeper) changed(inv *inventory) bool {
-	return inv.publication == nil || inv.publication.requireComplete() != nil || !slices.Equal(inv.entries, k.last.entries)
+	return inv.publication == nil || inv.publication.requireComplete() != nil || !slices.Equal(inv.entries, k.settled)
 }
 
 // due reports whether it is time to try again what could not be added: what was
@@ -193,17 +203,19 @@ func (k *keeper) compare(ctx context.Context, c source.Coverage, inv *inventory,
 	return c, true, nil
 }
 
-// until is up to where a table's coverage is known to have been whole. Right after
-// the log was opened that is not known: a run that was killed may have read beyond
-// the interruption. The gap is then larger than what is missing, never smaller.
+// until is up to where a table's coverage is known to have been whole. Right after the
+// log was opened only earlier runs know. The gap may be larger than what is missing, never smaller.
 func (k *keeper) until(c source.Coverage) source.Position {
-	if k.sure == 0 {
-		if c.Since == "" {
-			return k.first()
-		}
-		return c.Since
+	if k.sure > 0 {
+		return k.position(k.sure)
 	}
-	return k.position(k.sure)
+	if at, ok := k.intact(c.Since); ok {
+		return at
+	}
+	if c.Since == "" {
+		return k.first()
+	}
+	return c.Since
 }
 
 // first stands for the pipeline's first position, which nobody remembers: the beginning of the log.

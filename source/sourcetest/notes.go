@@ -24,6 +24,7 @@ type kept struct {
 	mu       sync.Mutex
 	declared bool
 	covered  []source.Coverage
+	intact   source.Position
 	gaps     []source.Gap
 }
 
@@ -70,6 +71,20 @@ func (n *Notes) Cover(_ context.Context, covered []source.Coverage, gaps []sourc
 	n.kept.covered = slices.Clone(covered)
 	n.kept.gaps = append(n.kept.gaps, gaps...)
 	return nil
+}
+
+// Intact is described at source.Register.
+func (n *Notes) Intact() source.Position {
+	n.kept.mu.Lock()
+	defer n.kept.mu.Unlock()
+	return n.kept.intact
+}
+
+// SetIntact is described at source.Register. The next run knows it at once: there are no commits here.
+func (n *Notes) SetIntact(p source.Position) {
+	n.kept.mu.Lock()
+	defer n.kept.mu.Unlock()
+	n.kept.intact = p
 }
 
 // Gaps lists what was added by Cover.
