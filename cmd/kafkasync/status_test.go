@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"log"
 	"net"
@@ -72,6 +73,29 @@ func TestStatusText(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		golden(t, name, out.String())
+	}
+}
+
+// A recovery records a gap for each table; of thousands, the others could not be read.
+func TestStatusOfThousandsOfTablesIsShort(t *testing.T) {
+	s := web.Status{Pipelines: []web.Pipeline{{Name: "shop", State: "streaming"}}}
+	for i := range 2000 {
+		table := fmt.Sprintf("public.t%d", i)
+		s.Pipelines[0].Tables = append(s.Pipelines[0].Tables, table)
+		s.Gaps = append(s.Gaps, web.Gap{Pipeline: "shop", Table: table, From: "0/1", To: "0/2", Cause: "a lost slot", Fix: "refresh " + table})
+	}
+	s.Gaps = append(s.Gaps, web.Gap{Pipeline: "shop", Table: "public.late", To: "0/3", Cause: "covered late"})
+	var out bytes.Buffer
+	if err := main.WriteStatus(&out, s); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"public.t99 and 1900 more\n", "public.t19 ", "and 1980 more", "kafkasync status --json lists them all", "public.late"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("got %s, want %q in it", out.String(), want)
+		}
+	}
+	if got := strings.Count(out.String(), "\n"); got > 60 {
+		t.Errorf("got %d lines, want at most 60", got)
 	}
 }
 

@@ -59,7 +59,7 @@ func pipelineRows(pipelines []web.Pipeline) [][]string {
 
 // appendPipeline prints what does not fit into a row.
 func appendPipeline(text *strings.Builder, p web.Pipeline) {
-	fmt.Fprintf(text, "\n%s\n  tables: %s\n", p.Name, cmp.Or(strings.Join(p.Tables, ", "), "none yet"))
+	fmt.Fprintf(text, "\n%s\n  tables: %s\n", p.Name, cmp.Or(abridged(p.Tables), "none yet"))
 	if p.Error == "" {
 		return
 	}
@@ -68,6 +68,16 @@ func appendPipeline(text *strings.Builder, p web.Pipeline) {
 	problem, risk := cutLast(problem, "; at risk: ")
 	lines := append([]string{indent("  ", labelled("error", problem))}, riskAndFix(risk, fix)...)
 	fmt.Fprintf(text, "  %s\n", strings.Join(lines, "\n  "))
+}
+
+// mostTables is how many tables are named.
+const mostTables = 100
+
+func abridged(tables []string) string {
+	if more := len(tables) - mostTables; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(tables[:mostTables], ", "), more)
+	}
+	return strings.Join(tables, ", ")
 }
 
 // cutLast is strings.Cut around the last sep.
@@ -93,9 +103,29 @@ func delayRows(delays []web.Delay) [][]string {
 	return rows
 }
 
+// mostAlike is how many gaps that differ by the table alone are listed one by one: a recovery
+// records one for each table, of which there may be thousands.
+const mostAlike = 20
+
 func gapRows(gaps []web.Gap) [][]string {
 	rows := [][]string{{"GAP IN", "TABLE", "FROM", "TO", "CAUSE"}}
+	alike := map[[4]string]int{}
 	for _, g := range gaps {
+		alike[likeness(g)]++
+	}
+	listed := map[[4]string]int{}
+	for _, g := range gaps {
+		kind := likeness(g)
+		listed[kind]++
+		if rest := alike[kind] - mostAlike; rest > 0 && listed[kind] > mostAlike {
+			if listed[kind] == mostAlike+1 {
+				rows = append(rows, []string{
+					g.Pipeline, fmt.Sprintf("and %d more", rest), cmp.Or(g.From, "its beginning"), cmp.Or(g.To, "now"),
+					fold(g.Cause, 72) + "\n" + labelled("to fix", "the same; kafkasync status --json lists them all"),
+				})
+			}
+			continue
+		}
 		cause := fold(g.Cause, 72)
 		if g.Fix != "" {
 			cause += "\n" + labelled("to fix", g.Fix)
@@ -104,3 +134,6 @@ func gapRows(gaps []web.Gap) [][]string {
 	}
 	return rows
 }
+
+// likeness is what gaps that were recorded together have in common.
+func likeness(g web.Gap) [4]string { return [4]string{g.Pipeline, g.From, g.To, g.Cause} }

@@ -114,6 +114,12 @@ func (t *table) usable() bool {
 	return !slices.ContainsFunc(t.heaps(), func(h heap) bool { return h.identityProblem() != "" })
 }
 
+// unlogged reports whether the log holds nothing of the table, or of a partition. A table that
+// is unlogged itself makes the server refuse the whole CREATE PUBLICATION.
+func (t *table) unlogged() bool {
+	return slices.ContainsFunc(t.heaps(), func(h heap) bool { return h.Persistence == 'u' })
+}
+
 // identityProblem says why the application's UPDATE and DELETE would fail once
 // published, or "".
 func (h *heap) identityProblem() string {

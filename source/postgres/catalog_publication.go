@@ -67,8 +67,8 @@ const (
 	WHERE pr.prpubid = $1::oid ORDER BY 3`
 
 	members15SQL = `SELECT pr.oid, pr.prrelid, n.nspname || '.' || c.relname,
-		(SELECT array_agg(a.attname::text ORDER BY a.attnum) FROM pg_attribute a
-		 WHERE a.attrelid = pr.prrelid AND a.attnum = ANY(pr.prattrs::int2[])),
+		CASE WHEN pr.prattrs IS NOT NULL THEN (SELECT array_agg(a.attname::text ORDER BY a.attnum) FROM pg_attribute a
+		 WHERE a.attrelid = pr.prrelid AND a.attnum = ANY(pr.prattrs::int2[])) END,
 		coalesce(pg_get_expr(pr.prqual, pr.prrelid), '')
 	FROM pg_publication_rel pr
 	JOIN pg_class c ON c.oid = pr.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace

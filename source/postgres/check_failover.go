@@ -119,7 +119,7 @@ func (c *checkup) checkWaiting(replicated bool, physical []physicalSlot, listed 
 	if !replicated || len(listed) > 0 {
 		return
 	}
-	const why = "changes may be published that the standby has not got yet; if it then becomes the primary, they are gone from the database, and the pipeline stops"
+	const why = "changes may be published that the standby has not got yet; if it then becomes the primary, the database lacks them, and no message says so"
 	const what = "synchronized_standby_slots is empty"
 	if len(alive) == 0 {
 		c.warnf("P22", why, "SELECT pg_create_physical_replication_slot('standby_1'); "+

@@ -8,7 +8,7 @@ import (
 
 // checkPublication looks at what of the captured tables the server would send.
 func (c *checkup) checkPublication() {
-	publishable := slices.DeleteFunc(slices.Clone(c.captured), func(t table) bool { return !t.usable() })
+	publishable := slices.DeleteFunc(slices.Clone(c.captured), func(t table) bool { return !t.usable() || t.unlogged() })
 	if c.pub == nil {
 		c.noPublication(publishable)
 		return

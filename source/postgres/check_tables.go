@@ -139,7 +139,7 @@ func (c *checkup) checkTables() {
 func (c *checkup) checkStorage(t *table) {
 	for _, h := range t.heaps() {
 		if h.Persistence == 'u' {
-			c.errorf("P14", "the log holds nothing of it", fmt.Sprintf("ALTER TABLE %s SET LOGGED; -- writes the whole table to the log once", h.quoted()),
+			c.errorf("P14", "the log holds nothing of it", fmt.Sprintf("ALTER TABLE %s SET LOGGED; -- writes the whole table to the log once; or skip: true in a rule for it", h.quoted()),
 				"%s is unlogged", h.Name)
 		}
 	}

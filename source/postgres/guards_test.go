@@ -2,12 +2,15 @@ package postgres_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/kafkasync/kafkasync"
 	"github.com/kafkasync/kafkasync/source"
@@ -157,6 +160,42 @@ func TestALaterTableThatCannotBeAddedHoldsUpNoOther(t *testing.T) {
 	openTape(t, s, head, memory.Again()).wants(t, "public.t c id=1")
 	if got, want := s.Tables(), []string{"public.t"}; !slices.Equal(got, want) {
 		t.Errorf("got the covered tables %q, want %q", got, want)
+	}
+}
+
+// It is tried again every few seconds: each attempt would be an error in the server's
+// log, with a statement that names every table.
+func TestARoleThatMayNotPublishDoesNotTryTo(t *testing.T) {
+	const add = "ALTER PUBLICATION %s ADD TABLE \"public\".\"t\";"
+	for _, c := range []struct{ name, prepare, want string }{
+		{"no publication, another's table", "GRANT CREATE ON DATABASE %[1]s TO %[1]s", "CREATE PUBLICATION %s FOR TABLE"},
+		{"no publication, no right to create one", "ALTER TABLE t OWNER TO %[1]s", "CREATE PUBLICATION %s FOR TABLE"},
+		{"another's publication", "ALTER TABLE t OWNER TO %[1]s; CREATE PUBLICATION %[1]s WITH (publish_via_partition_root = true)", add},
+		{"its publication, another's table", "CREATE PUBLICATION %[1]s WITH (publish_via_partition_root = true); ALTER PUBLICATION %[1]s OWNER TO %[1]s", add},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			db := newDatabase(t, "CREATE TABLE t (id int PRIMARY KEY)")
+			name := db.conn.Config().Database
+			role := pgx.Identifier{name}.Sanitize()
+			db.run(t, "CREATE ROLE "+role+" LOGIN REPLICATION")
+			t.Cleanup(func() {
+				if _, err := db.conn.Exec(context.WithoutCancel(t.Context()), "DROP OWNED BY "+role+"; DROP ROLE "+role); err != nil {
+					t.Error(err)
+				}
+			})
+			db.run(t, fmt.Sprintf(c.prepare, role))
+			s, err := postgres.New(
+				postgres.Config{URL: strings.Replace(db.url, "postgres@", name+"@", 1), Slot: name, Publication: name},
+				postgres.Options{Application: "kafkasync test", Logger: slog.New(slog.DiscardHandler), Selector: columns{"public.t": nil}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = s.Head(t.Context(), sourcetest.Fresh())
+			var asked *pgconn.PgError
+			if kafkasync.ClassOf(err) != kafkasync.Wait || errors.As(err, &asked) || !strings.Contains(err.Error(), fmt.Sprintf(c.want, role)) {
+				t.Errorf("got %v, want to wait for %s, and no error of the server", err, c.want)
+			}
+		})
 	}
 }
 

@@ -21,9 +21,25 @@ func (s *Source) publish(ctx context.Context, conn *pgx.Conn, found []table) err
 		return err
 	}
 	if p == nil {
-		return execute(ctx, conn, createPublication(s.cfg.Publication, found))
+		return s.create(ctx, conn, found)
 	}
 	return s.complete(ctx, conn, p, found)
+}
+
+// create makes the publication if the role may. Otherwise it does not even try: it is
+// asked again every few seconds, and the server would log the error each time, with a statement
+// that names every table.
+func (s *Source) create(ctx context.Context, conn *pgx.Conn, found []table) error {
+	var creates bool
+	err := conn.QueryRow(ctx, "SELECT has_database_privilege(current_database(), 'CREATE')").Scan(&creates)
+	if err != nil {
+		return classify(err, "looking at what the role may")
+	}
+	statement := createPublication(s.cfg.Publication, found)
+	if !creates || len(notOwned(found)) > 0 {
+		return mayNot(statement, nil)
+	}
+	return execute(ctx, conn, statement)
 }
 
 // complete adds the tables that a publication does not hold yet.
@@ -34,6 +50,9 @@ func (s *Source) complete(ctx context.Context, conn *pgx.Conn, p *publication, f
 	missing := slices.DeleteFunc(slices.Clone(found), func(t table) bool { return p.covers(&t) })
 	if len(missing) == 0 {
 		return nil
+	}
+	if !p.Owned || len(notOwned(missing)) > 0 { // as in create
+		return mayNot(addTables(p.Name, missing), nil)
 	}
 	return execute(ctx, conn, addTables(p.Name, missing))
 }
@@ -84,10 +103,7 @@ func execute(ctx context.Context, conn *pgx.Conn, statement string) error {
 	})
 	switch {
 	case isCode(err, "42501"):
-		return &kafkasync.Fault{
-			Class: kafkasync.Wait, What: "the role may not change the publication", Err: err,
-			Fix: "as a superuser, or as the owner of the tables with CREATE on the database: " + statement,
-		}
+		return mayNot(statement, err)
 	case isCode(err, "55P03"):
 		return &kafkasync.Fault{
 			Class: kafkasync.Wait, What: "a table is locked, by maintenance or a schema change, and cannot be put into the publication meanwhile", Err: err,
@@ -95,6 +111,13 @@ func execute(ctx context.Context, conn *pgx.Conn, statement string) error {
 		}
 	}
 	return classify(err, "running "+statement)
+}
+
+func mayNot(statement string, err error) error {
+	return &kafkasync.Fault{
+		Class: kafkasync.Wait, What: "the role may not change the publication", Err: err,
+		Fix: "as a superuser, or as the owner of the tables with CREATE on the database: " + statement,
+	}
 }
 
 func tableNames(found []table) []string {
