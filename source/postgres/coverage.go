@@ -16,6 +16,7 @@ import (
 
 const (
 	lookEvery  = 2 * time.Second  // how late a new table is noticed
+	lookShare  = 50               // or, if looking takes long, so many times as late
 	retryEvery = 30 * time.Second // how often what could not be covered is tried again
 )
 

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"testing"
+	"time"
 
 	"github.com/jackc/pglogrepl"
 
@@ -71,6 +72,18 @@ func TestNothingIsSureWhileATransactionOfThenIsOpen(t *testing.T) {
 		}
 		if got := k.until(source.Coverage{Since: "7:2:0/60"}); look.want != "" && got != look.want {
 			t.Errorf("look %d: got a gap from %q on, want %q", i, got, look.want)
+		}
+	}
+}
+
+func TestALookThatTakesLongIsTakenMoreRarely(t *testing.T) {
+	began := time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC)
+	for took, want := range map[time.Duration]time.Duration{
+		10 * time.Millisecond: 10*time.Millisecond + 2*time.Second,
+		time.Second:           51 * time.Second,
+	} {
+		if got := nextLook(began, began.Add(took)).Sub(began); got != want {
+			t.Errorf("a look of %v: got the next one after %v, want %v", took, got, want)
 		}
 	}
 }

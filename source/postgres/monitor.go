@@ -80,13 +80,13 @@ func (m *monitor) watch(ctx context.Context, at func() pglogrepl.LSN) error {
 	}
 	defer hangUp(ctx, conn)
 	last, since := at(), time.Now()
-	var looked, slotLooked time.Time
+	var lookAt, slotLooked time.Time
 	for {
-		if time.Since(looked) >= lookEvery {
+		if began := time.Now(); !began.Before(lookAt) {
 			if err := m.keep(ctx, conn); err != nil {
 				return err
 			}
-			looked = time.Now()
+			lookAt = nextLook(began, time.Now())
 		}
 		if time.Since(slotLooked) >= slotEvery {
 			if err := m.slot.look(ctx, conn); err != nil {
@@ -109,6 +109,11 @@ func (m *monitor) watch(ctx context.Context, at func() pglogrepl.LSN) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// nextLook keeps the looks of a database with very many tables to a small part of its time.
+func nextLook(began, ended time.Time) time.Time {
+	return ended.Add(max(lookEvery, lookShare*ended.Sub(began)))
 }
 
 // keep looks after what is covered.
