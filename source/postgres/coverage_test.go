@@ -230,9 +230,10 @@ func TestOperationsLeftOutForAMomentLeaveGaps(t *testing.T) {
 				}
 			}
 			publication := pgx.Identifier{db.conn.Config().Database}.Sanitize()
-			db.run(t, "ALTER PUBLICATION "+publication+" SET (publish = 'insert')", "DELETE FROM t")
+			// In one transaction, or a look might see it, and the reading end.
+			db.run(t, "BEGIN", "ALTER PUBLICATION "+publication+" SET (publish = 'insert')", "DELETE FROM t")
 			missing := query(t, db.url, "SELECT pg_current_wal_lsn()")
-			db.run(t, "ALTER PUBLICATION "+publication+" SET (publish = 'insert, update, delete, truncate')")
+			db.run(t, "ALTER PUBLICATION "+publication+" SET (publish = 'insert, update, delete, truncate')", "COMMIT")
 			if !reading {
 				p = openTape(t, db.open(t, wanted), p.pos, p.memory.Again())
 			}
