@@ -32,6 +32,7 @@ func troubled() web.Status {
 			{
 				Name: "shop", State: "streaming", Holder: "a", Epoch: 7, Position: "7301/1/0/16B3748",
 				LagBytes: 4096, LagSeconds: 0.25, Tables: []string{"public.products", "public.order_lines"},
+				Uncovered: []web.Uncovered{{Table: "public.notes", Why: "public.notes cannot be published: it has no primary key; to fix: ALTER TABLE public.notes ADD PRIMARY KEY (id);"}},
 			},
 			{Name: "billing", State: "stopped", Epoch: 2, LagBytes: 3 << 30, LagSeconds: 5400, Error: "the slot is gone: ERROR 42704; at risk: changes since 0/16B3748; to fix: kafkasync recover billing"},
 			{Name: "audit", State: "waiting", Error: "dial tcp: refused"},

@@ -60,6 +60,9 @@ func pipelineRows(pipelines []web.Pipeline) [][]string {
 // appendPipeline prints what does not fit into a row.
 func appendPipeline(text *strings.Builder, p web.Pipeline) {
 	fmt.Fprintf(text, "\n%s\n  tables: %s\n", p.Name, cmp.Or(abridged(p.Tables), "none yet"))
+	for _, u := range p.Uncovered[:min(mostTables, len(p.Uncovered))] {
+		fmt.Fprintf(text, "  %s\n", indent("  ", labelled("not covered", u.Table+": "+u.Why)))
+	}
 	if p.Error == "" {
 		return
 	}

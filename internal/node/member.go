@@ -1,7 +1,11 @@
 package node
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/kafkasync/kafkasync/internal/pipeline"
+	"github.com/kafkasync/kafkasync/internal/web"
 	"github.com/kafkasync/kafkasync/source"
 )
 
@@ -30,6 +34,20 @@ func tables(covered []source.Coverage) []string {
 		}
 	}
 	return names
+}
+
+// uncovered lists the tables that a source says it misses changes of.
+func uncovered(s database) []web.Uncovered {
+	misses, ok := s.(interface{ Uncovered() map[string]string })
+	if !ok {
+		return nil
+	}
+	var list []web.Uncovered
+	why := misses.Uncovered()
+	for _, table := range slices.Sorted(maps.Keys(why)) {
+		list = append(list, web.Uncovered{Table: table, Why: why[table]})
+	}
+	return list
 }
 
 // withdraw returns the statements that end the publishing of a table: this program never does it by itself.

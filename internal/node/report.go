@@ -51,12 +51,12 @@ func (r *report) Status() web.Status {
 			status.Gaps = append(status.Gaps, gapOf(p.Name, g))
 		}
 	}
-	for _, s := range r.snapshots() {
+	for i, s := range r.snapshots() {
 		p := remembered[s.Name]
 		status.Pipelines = append(status.Pipelines, web.Pipeline{
 			Name: s.Name, State: string(s.State), Holder: p.Holder, Epoch: p.Epoch,
 			Position: string(p.Position), LagBytes: s.LagBytes, LagSeconds: s.LagSeconds,
-			Error: s.Error, Tables: tables(p.Covered),
+			Error: s.Error, Tables: tables(p.Covered), Uncovered: uncovered(r.members[i].source),
 		})
 	}
 	return status

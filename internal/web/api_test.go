@@ -36,6 +36,7 @@ func exampleStatus() web.Status {
 			{
 				Name: "shop", State: "streaming", Holder: "a", Epoch: 7, Position: "7301/1/0/16B3748",
 				LagBytes: 4096, LagSeconds: 0.25, Tables: []string{"public.products", "public.order_lines"},
+				Uncovered: []web.Uncovered{{Table: "public.notes", Why: "public.notes cannot be published: it has no primary key"}},
 			},
 			{Name: "billing", State: "stopped", Epoch: 2, Error: fault.Error()},
 		},
@@ -83,7 +84,7 @@ func TestStatusReadsBackEqual(t *testing.T) {
 	if err := json.Unmarshal(text, &got); err != nil {
 		t.Fatalf("decoding: %v", err)
 	}
-	want.Pipelines[1].Tables = []string{} // what the contract makes of nil
+	want.Pipelines[1].Tables, want.Pipelines[1].Uncovered = []string{}, []web.Uncovered{} // what the contract makes of nil
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}

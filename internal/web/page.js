@@ -73,7 +73,7 @@ function show(s) {
       ["Epoch", "number", (p) => String(p.epoch)],
       ["Position", "code", (p) => p.position || "none yet"],
       ["Tables", "code", (p) => p.tables.join(", ") || "none yet"],
-    ], (p) => fault(p.error)),
+    ], (p) => fault([p.error, ...p.uncovered.map((u) => "not covered: " + u.table + ": " + u.why)].filter(Boolean).join(" · "))),
     ...section("Nodes", s.cluster.nodes, [
       ["Node", "", (n) => n.id],
       ["Role", "", (n) => element("span", n.role, n.role)],

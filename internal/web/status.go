@@ -42,6 +42,14 @@ type Pipeline struct {
 	LagSeconds float64  `json:"lag_seconds"`
 	Error      string   `json:"error"`  // what, what is at risk, and what fixes it; "" if all is well
 	Tables     []string `json:"tables"` // that are covered
+	// Uncovered are tables that a rule captures, and whose changes may be missing all the same.
+	Uncovered []Uncovered `json:"uncovered"`
+}
+
+// Uncovered is a table that is not covered, or not wholly.
+type Uncovered struct {
+	Table string `json:"table"`
+	Why   string `json:"why"` // and what fixes it, or what is waited for
 }
 
 // Delay is one delay of one topic.
@@ -72,6 +80,7 @@ func (s Status) MarshalJSON() ([]byte, error) {
 	s.Pipelines = list(slices.Clone(s.Pipelines)) // the caller's are not ours to change
 	for i := range s.Pipelines {
 		s.Pipelines[i].Tables = list(s.Pipelines[i].Tables)
+		s.Pipelines[i].Uncovered = list(s.Pipelines[i].Uncovered)
 	}
 	// Whether < and > are escaped is for the encoder around this one to decide.
 	var out bytes.Buffer

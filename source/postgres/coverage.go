@@ -43,18 +43,19 @@ type keeper struct {
 	settled []entry
 	// sure is up to where everything was in order for certain; 0 until this run knows. It
 	// follows mark as soon as transactions of then have ended.
-	sure    pglogrepl.LSN
-	mark    mark
-	joining map[string]*candidate // by membership
-	said    map[string]string     // by table: why it is not covered
-	retryAt time.Time             // when to try again what could not be covered
+	sure     pglogrepl.LSN
+	mark     mark
+	joining  map[string]*candidate // by membership
+	said     map[string]string     // by table: why it is not covered, as the log says it
+	problems map[string]string     // the same, as of the last look at the tables
+	retryAt  time.Time             // when to try again what could not be covered
 	// confirmed tells up to where nothing will be read again; nil while the stream is being opened.
 	confirmed func() pglogrepl.LSN
 	gone      map[string]pglogrepl.LSN // by id: covered tables that were dropped, and where their log ends
 }
 
 func (s *Source) newKeeper(memory source.Memory) *keeper {
-	return &keeper{source: s, memory: memory, joining: map[string]*candidate{}, said: map[string]string{}, gone: map[string]pglogrepl.LSN{}}
+	return &keeper{source: s, memory: memory, joining: map[string]*candidate{}, said: map[string]string{}, problems: map[string]string{}, gone: map[string]pglogrepl.LSN{}}
 }
 
 // open looks for the first time, and refuses to read a log that does not hold
@@ -78,6 +79,7 @@ func (k *keeper) open(ctx context.Context, conn *pgx.Conn, at place) ([]table, e
 		return nil, k.source.nothingMatches()
 	}
 	k.last, k.settled = inv, settled
+	k.show()
 	return published, nil
 }
 
@@ -89,6 +91,7 @@ func (k *keeper) publish(ctx context.Context, conn *pgx.Conn, inv *inventory) ([
 		return nil, err
 	}
 	inv.publication.excuse(found)
+	clear(k.problems)
 	if err := k.memorize(ctx, found); err != nil {
 		return nil, err
 	}
@@ -125,7 +128,9 @@ func (k *keeper) look(ctx context.Context, conn *pgx.Conn) error {
 	}
 	k.advance(oldest, next)
 	k.last, k.settled = inv, settled
-	return k.join(ctx, conn)
+	err = k.join(ctx, conn)
+	k.show()
+	return err
 }
 
 func (k *keeper) changed(inv *inventory) bool {
@@ -294,7 +299,9 @@ func (k *keeper) remind(ctx context.Context, t *table) {
 }
 
 func (k *keeper) say(ctx context.Context, table string, err error) {
-	if text := err.Error(); k.said[table] != text {
+	text := err.Error()
+	k.problems[table] = text
+	if k.said[table] != text {
 		k.said[table] = text
 		k.source.log.WarnContext(ctx, "a table that matches a rule is not covered, or not wholly", "table", table, "err", err)
 	}

@@ -44,6 +44,7 @@ type Source struct {
 	retained    atomic.Int64
 	textOnly    atomic.Bool // see binary.go
 	keys        keyOrders
+	uncovered   atomic.Pointer[map[string]string]
 }
 
 // New validates and assigns; it connects to nothing.

@@ -306,6 +306,9 @@ func TestALaterTableWithoutAKeyHoldsUpNoOther(t *testing.T) {
 	db.run(t, "CREATE TABLE keyless (n int)", "CREATE TABLE late (id int PRIMARY KEY)")
 	s := db.open(t, wanted)
 	p = openTape(t, s, p.pos, p.memory.Again())
+	if why := s.Uncovered()["public.keyless"]; !strings.Contains(why, "no primary key") {
+		t.Errorf("got %q about the table that cannot be covered, want the reason", why)
+	}
 	db.run(t, "INSERT INTO keyless VALUES (1)", "UPDATE keyless SET n = 2", "INSERT INTO late VALUES (1)", "INSERT INTO t VALUES (1)")
 	p.wants(t, "public.late c id=1", "public.t c id=1")
 	if got, want := s.Tables(), []string{"public.late", "public.t"}; !slices.Equal(got, want) {
