@@ -51,7 +51,8 @@ func (s *Sink) produceFault(err error, m *kafkasync.Message) error {
 	case isUnknownTopic(err):
 		return s.vanishedFault(m.Topic, err)
 	default:
-		return fmt.Errorf("handing a record of topic %s to librdkafka: %w", m.Topic, err)
+		// What a broker has refused to tell of the topic, librdkafka remembers, and answers at once.
+		return s.topicFault(m.Topic, err)
 	}
 }
 
