@@ -71,7 +71,18 @@ func TestAFrozenReaderOfAnEarlierRunIsEnded(t *testing.T) {
 	old := db.hold(t, "postgres", "kafkasync test 5eed5eed.1")
 	// More than the connection's buffers hold: the walsender cannot write any more.
 	db.run(t, "ALTER TABLE t ALTER x SET STORAGE PLAIN", "INSERT INTO t SELECT n, repeat('x', 7000) FROM generate_series(1, 3000) n")
-	p := openTape(t, s, head, memory.Again())
+	again := memory.Again()
+	var stream source.Stream
+	eventually(t, func() bool { // a walsender that is busy may take longer to end than Open waits for it
+		var err error
+		stream, err = s.Open(t.Context(), head, again)
+		if err != nil && kafkasync.ClassOf(err) != kafkasync.Wait {
+			t.Fatalf("Open: %v", err)
+		}
+		return err == nil
+	})
+	t.Cleanup(func() { _ = stream.Close() })
+	p := &tape{stream: stream, memory: again, pos: head}
 	if got := len(p.read(t, 3000)); got != 3000 {
 		t.Errorf("got %d changes, want 3000", got)
 	}
