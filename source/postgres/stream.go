@@ -141,27 +141,37 @@ func (s *stream) wake() {
 // fill reads until the batch holds something.
 func (s *stream) fill(ctx context.Context, r request) error {
 	s.heardAt = time.Now() // nobody has listened since the last request
+	var g gathering
 	for {
 		if err := s.drain(ctx, r.batch); err != nil {
 			return err
 		}
-		if len(r.batch.Changes) > 0 || r.batch.Pos != "" {
+		if g.enough(r.batch, time.Now()) {
 			return nil
 		}
-		if err := s.receive(ctx, r.stop); err != nil {
+		err := s.receive(ctx, r.stop, g.until)
+		if errors.Is(err, errStopped) && g.begun() {
+			return nil // what is in the batch will not come again
+		}
+		if err != nil {
 			return err
 		}
 	}
 }
 
-// receive waits for the next bytes, speaking to the server when it is time.
-func (s *stream) receive(ctx context.Context, stop <-chan struct{}) error {
+// receive waits for the next bytes, at most until then if that is set, speaking to
+// the server when it is time.
+func (s *stream) receive(ctx context.Context, stop <-chan struct{}, until time.Time) error {
 	if time.Since(s.toldAt) >= s.feedbackEvery || s.told != s.flushed() {
 		if err := s.feedback(); err != nil {
 			return err
 		}
 	}
-	if err := s.conn.Conn().SetReadDeadline(s.toldAt.Add(s.feedbackEvery)); err != nil {
+	deadline := s.toldAt.Add(s.feedbackEvery)
+	if !until.IsZero() && until.Before(deadline) {
+		deadline = until
+	}
+	if err := s.conn.Conn().SetReadDeadline(deadline); err != nil {
 		return fmt.Errorf("reading the log: %w", err)
 	}
 	// wake may have come before the deadline was set and be lost: then its reason
