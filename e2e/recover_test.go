@@ -112,7 +112,11 @@ func (a *accident) play(s *tale) {
 		if a.renewed {
 			want = s.renewedGaps()
 		}
-		gaps := s.gaps(want)
+		most := want
+		if a.wide { // a table may have joined again before the stop, which leaves a gap of its own
+			most += len(taleTables)
+		}
+		gaps := s.gapsBetween(want, most)
 		if a.rewound {
 			s.judgedRewound(gaps, a.wide)
 		} else {
