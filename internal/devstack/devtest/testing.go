@@ -104,7 +104,10 @@ func PostgresVersion(t testing.TB, version string) *devstack.Postgres {
 	one, _ := postgres.LoadOrStore(version, new(shared[*devstack.Postgres]))
 	return one.(*shared[*devstack.Postgres]).get(t, func(ctx context.Context) (*devstack.Postgres, error) {
 		// Without fsync nothing is lost as long as the machine stays up, and tests are faster.
-		return devstack.StartPostgres(ctx, devstack.PostgresConfig{Version: version, Settings: map[string]string{"fsync": "off"}})
+		return devstack.StartPostgres(ctx, devstack.PostgresConfig{Version: version, Settings: map[string]string{
+			"fsync":           "off",
+			"max_connections": "400", // of all tests of a package, some of which have killed their clients
+		}})
 	}, devstack.ComponentPostgres, devstack.PostgresVersion(version)) // Debian's for its clients
 }
 
