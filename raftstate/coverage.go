@@ -10,19 +10,27 @@ import (
 // holds both: gaps are for a person, or a backfill, to close, and the state must stay small.
 const maxGaps = 16
 
-// addGap returns gaps with g. One that is there already, because a run was cut short before it
+// addGap returns gaps with more. One that is there already, because a run was cut short before it
 // knew that it had stored it, is not added again. A gap from the table's beginning
 // holds all earlier ones of the table: it ends later.
-func addGap(gaps []source.Gap, g source.Gap) []source.Gap {
+func addGap(gaps []source.Gap, more ...source.Gap) []source.Gap {
+	gaps = slices.Clone(gaps) // the state's slices are shared with readers, so none is changed in place
+	for _, g := range more {
+		gaps = insertGap(gaps, g)
+	}
+	return gaps
+}
+
+// insertGap is addGap in place.
+func insertGap(gaps []source.Gap, g source.Gap) []source.Gap {
 	if slices.Contains(gaps, g) {
 		return gaps
 	}
-	// The state's slices are shared with readers, so none is changed in place.
 	if g.From == "" {
-		gaps = slices.DeleteFunc(slices.Clone(gaps), func(o source.Gap) bool { return o.Table == g.Table })
+		gaps = slices.DeleteFunc(gaps, func(o source.Gap) bool { return o.Table == g.Table })
 		return append(gaps, g)
 	}
-	gaps = append(slices.Clone(gaps), g)
+	gaps = append(gaps, g)
 	first, second, count := -1, -1, 0
 	for i := range gaps {
 		if gaps[i].Table != g.Table {
@@ -50,15 +58,17 @@ func (r *record) replaceCovered(covered []source.Coverage) {
 	for _, was := range r.covered {
 		before[was.Table] = true
 	}
+	now, renamed := make(map[string]bool, len(covered)), map[string]string{} // by name; by ID, the new name
+	for _, is := range covered {
+		now[is.Table] = true
+		if _, known := renamed[is.ID]; !known && is.ID != "" && !before[is.Table] {
+			renamed[is.ID] = is.Table
+		}
+	}
 	names := map[string]string{} // of now, of those that have gone from under their name; "" of what is covered no longer
 	for _, was := range r.covered {
-		if slices.ContainsFunc(covered, func(is source.Coverage) bool { return is.Table == was.Table }) {
-			continue
-		}
-		names[was.Table] = ""
-		i := slices.IndexFunc(covered, func(is source.Coverage) bool { return is.ID == was.ID && is.ID != "" && !before[is.Table] })
-		if i >= 0 {
-			names[was.Table] = covered[i].Table
+		if !now[was.Table] {
+			names[was.Table] = renamed[was.ID]
 		}
 	}
 	r.covered = covered
@@ -84,11 +94,13 @@ func (r *record) closeLoss() {
 		return
 	}
 	if r.lost.from != r.position { // else nothing lies between
+		var given []source.Gap
 		for _, c := range r.covered {
 			if c.Until == "" {
-				r.gaps = addGap(r.gaps, source.Gap{Table: c.Table, From: r.lost.from, To: r.position, Cause: r.lost.cause})
+				given = append(given, source.Gap{Table: c.Table, From: r.lost.from, To: r.position, Cause: r.lost.cause})
 			}
 		}
+		r.gaps = addGap(r.gaps, given...)
 	}
 	r.lost = nil
 }

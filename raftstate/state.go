@@ -125,9 +125,7 @@ func (s *state) cover(c cover) (record, error) {
 		return r, err
 	}
 	r.replaceCovered(c.covered)
-	for _, g := range c.gaps {
-		r.gaps = addGap(r.gaps, g)
-	}
+	r.gaps = addGap(r.gaps, c.gaps...)
 	s.pipelines[c.pipeline] = r
 	return r, nil
 }

@@ -200,11 +200,14 @@ const heapColumns = `c.oid, n.nspname, c.relname, c.relkind::text, c.relpersiste
 		  AND (c.relreplident = 'f' OR EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND a.attnum = ANY(i.indkey::int2[])
 			AND (c.relreplident = 'd' AND i.indisprimary OR c.relreplident = 'i' AND i.indisreplident)))), '')`
 
-// No user schema can be called pg_*: these are the system's own and those of temporary tables.
-const rootsSQL = `SELECT c.oid, ` + heapColumns + `
-	FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+// userTables leaves of pg_class c and pg_namespace n what a rule can match. No user
+// schema can be called pg_*: these are the system's own and those of temporary tables.
+const userTables = `
 	WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
-	  AND n.nspname <> 'information_schema' AND NOT starts_with(n.nspname, 'pg_')
+	  AND n.nspname <> 'information_schema' AND NOT starts_with(n.nspname, 'pg_')`
+
+const rootsSQL = `SELECT c.oid, ` + heapColumns + `
+	FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace` + userTables + `
 	ORDER BY n.nspname, c.relname`
 
 // pg_partition_tree would lock every partition, and wait behind DDL.

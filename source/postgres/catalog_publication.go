@@ -11,6 +11,7 @@ import (
 // publication is what the server sends: whose changes, and which of them.
 type publication struct {
 	OID                              uint32
+	Server                           int    // server_version_num
 	Version                          string // another one after each ALTER PUBLICATION but those that add or drop tables
 	Name                             string
 	Owner                            string
@@ -21,6 +22,8 @@ type publication struct {
 	Generated                        bool // stored generated columns are sent (from 18 on)
 	Schemas                          []string
 	Members                          []member
+
+	byTable map[uint32]int // indexes in Members
 }
 
 // member is a table that was added to a publication by its name.
@@ -34,18 +37,20 @@ type member struct {
 
 // member returns the membership of a table, or nil.
 func (p *publication) member(oid uint32) *member {
-	for i := range p.Members {
-		if p.Members[i].Table == oid {
-			return &p.Members[i]
-		}
+	i, ok := p.byTable[oid]
+	if !ok {
+		return nil
 	}
-	return nil
+	return &p.Members[i]
 }
 
 // covers reports whether changes of the table are sent, whichever way it came in.
 func (p *publication) covers(t *table) bool {
 	return p.AllTables || slices.Contains(p.Schemas, t.Schema) || p.member(t.OID) != nil
 }
+
+// schemasVersion is the first whose publications can hold schemas, filters and column lists.
+const schemasVersion = 150000
 
 // serverVersion returns the version as the server counts it, 150014 for 15.14.
 func serverVersion(ctx context.Context, conn *pgx.Conn) (int, error) {
@@ -89,7 +94,7 @@ func queryPublication(ctx context.Context, conn *pgx.Conn, name string) (*public
 	if err != nil {
 		return nil, err
 	}
-	p := &publication{}
+	p := &publication{Server: version, byTable: map[uint32]int{}}
 	err = conn.QueryRow(ctx, publicationSQL, name).Scan(&p.OID, &p.Version, &p.Name, &p.Owner, &p.Owned,
 		&p.Insert, &p.Update, &p.Delete, &p.Truncate, &p.ViaRoot, &p.AllTables, &p.Generated)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -99,7 +104,7 @@ func queryPublication(ctx context.Context, conn *pgx.Conn, name string) (*public
 		return nil, err
 	}
 	sql := membersSQL
-	if version >= 150000 {
+	if version >= schemasVersion {
 		sql = members15SQL
 	}
 	rows, err := conn.Query(ctx, sql, p.OID)
@@ -109,7 +114,10 @@ func queryPublication(ctx context.Context, conn *pgx.Conn, name string) (*public
 	p.Members, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (m member, err error) {
 		return m, row.Scan(&m.OID, &m.Table, &m.Name, &m.Columns, &m.Filter)
 	})
-	if err != nil || version < 150000 {
+	for i, m := range p.Members {
+		p.byTable[m.Table] = i
+	}
+	if err != nil || version < schemasVersion {
 		return p, err
 	}
 	rows, err = conn.Query(ctx, schemas15SQL, p.OID)

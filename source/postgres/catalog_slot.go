@@ -20,10 +20,11 @@ type slotState struct {
 	Failover  bool // from 17 on: standbys that synchronise slots have it too
 	Synced    bool // from 17 on: it is such a copy, on a standby or on one that was promoted
 
-	ActivePID     int32     // 0: nobody reads it
-	Application   string    // of who reads it; "" if the role may not see it
-	Address       string    // of who reads it; "" if local or the role may not see it
-	InactiveSince time.Time // by the server's clock, from 17 on; zero while it is read, or not known
+	ActivePID     int32      // 0: nobody reads it
+	Application   string     // of who reads it; "" if the role may not see it
+	Address       string     // of who reads it; "" if local or the role may not see it
+	ActiveSince   *time.Time // start of the process that reads it; nil: as for Address
+	InactiveSince time.Time  // by the server's clock, from 17 on; zero while it is read, or not known
 
 	WALStatus          string // reserved, extended, unreserved, lost
 	SafeWALSize        int64  // bytes that may be written before the slot is in danger; -1: no limit, or lost
@@ -51,7 +52,7 @@ func (s *slotState) lost() string {
 // Columns that later versions added are read by name from the row as JSON. A standby
 // has no current LSN of its own.
 const slotSQL = `SELECT s.slot_name, coalesce(s.plugin, ''), coalesce(s.database, ''), s.temporary, s.two_phase,
-		coalesce(s.active_pid, 0), coalesce(a.application_name, ''), coalesce(host(a.client_addr), ''),
+		coalesce(s.active_pid, 0), coalesce(a.application_name, ''), coalesce(host(a.client_addr), ''), a.backend_start,
 		coalesce(s.wal_status, ''), coalesce(s.safe_wal_size, -1),
 		coalesce(to_jsonb(s) ->> 'invalidation_reason', ''),
 		coalesce((to_jsonb(s) ->> 'conflicting')::bool, false),
@@ -75,7 +76,7 @@ func querySlot(ctx context.Context, conn *pgx.Conn, name string) (*slotState, er
 	var restart, confirmed string
 	var inactive *time.Time
 	err := conn.QueryRow(ctx, slotSQL, name).Scan(&s.Name, &s.Plugin, &s.Database, &s.Temporary, &s.TwoPhase,
-		&s.ActivePID, &s.Application, &s.Address, &s.WALStatus, &s.SafeWALSize,
+		&s.ActivePID, &s.Application, &s.Address, &s.ActiveSince, &s.WALStatus, &s.SafeWALSize,
 		&s.InvalidationReason, &s.Conflicting,
 		&s.Failover, &s.Synced, &inactive, &restart, &confirmed, &s.Retained)
 	if errors.Is(err, pgx.ErrNoRows) {

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -67,14 +66,9 @@ func (c *checkup) checkpoint(ctx context.Context) (place, bool) {
 // checkIdentityOf reports whether the checkpoint is of this server and of its past.
 func (c *checkup) checkIdentityOf(ctx context.Context, conn *pgx.Conn, at place) bool {
 	const why = "what it has is not what was published up to the checkpoint"
-	var text string
-	if err := conn.QueryRow(ctx, "SELECT pg_current_wal_flush_lsn()::text").Scan(&text); err != nil {
-		c.failed("P19", classify(err, "asking for the end of the log"))
-		return false
-	}
-	end, err := pglogrepl.ParseLSN(text)
+	end, err := askLSN(ctx, conn, "asking for the end of the log", "pg_current_wal_flush_lsn()")
 	if err != nil {
-		c.failed("P19", fmt.Errorf("reading the end of the log: %w", err))
+		c.failed("P19", err)
 		return false
 	}
 	server := c.identity

@@ -70,10 +70,7 @@ func (c *checkup) checkReplication(ctx context.Context, settings *pgx.ConnConfig
 func replicate(ctx context.Context, settings *pgx.ConnConfig) (*pgconn.PgConn, error) {
 	replication := settings.Config.Copy()
 	asWalsender(replication)
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
-	defer cancel()
-	conn, err := pgconn.ConnectConfig(ctx, replication)
-	return conn, classify(err, "opening a replication connection")
+	return connectWalsender(ctx, replication, "opening a replication connection")
 }
 
 // checkRole says what the role may beyond what it needs: a hint, because it works.

@@ -86,16 +86,6 @@ func (c *checkup) checkHeartbeat(ctx context.Context, conn *pgx.Conn, settings *
 	}
 }
 
-// emit writes a message that nobody looks at, and returns where its transaction begins.
-func emit(ctx context.Context, conn *pgx.Conn, content string) (pglogrepl.LSN, error) {
-	var text string
-	err := conn.QueryRow(ctx, "SELECT pg_logical_emit_message(true, 'kafkasync', $1::text)::text", content).Scan(&text)
-	if err != nil {
-		return 0, classify(err, "writing a heartbeat")
-	}
-	return pglogrepl.ParseLSN(text)
-}
-
 // probeNode waits until the node has confirmed a heartbeat.
 func (c *checkup) probeNode(ctx context.Context, conn *pgx.Conn) {
 	started := time.Now()

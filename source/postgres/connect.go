@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // connectTimeout bounds one attempt over all hosts.
@@ -19,6 +20,14 @@ func connect(ctx context.Context, conn *pgx.ConnConfig) (*pgx.Conn, error) {
 		return nil, classify(err, "connecting to the database")
 	}
 	return c, nil
+}
+
+// connectWalsender opens a connection for replication. The caller ends it with hangUp.
+func connectWalsender(ctx context.Context, conn *pgconn.Config, doing string) (*pgconn.PgConn, error) {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	c, err := pgconn.ConnectConfig(ctx, conn)
+	return c, classify(err, doing)
 }
 
 // hangUp ends a connection, also when the context of the work has ended;

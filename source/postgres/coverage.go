@@ -263,7 +263,7 @@ func (k *keeper) add(ctx context.Context, conn *pgx.Conn, inv *inventory, found 
 		}
 		err := k.source.requirePublishable(t)
 		if err == nil {
-			err = execute(ctx, conn, addTables(inv.publication.Name, []table{*t}))
+			err = extend(ctx, conn, inv.publication, []table{*t})
 		}
 		if err != nil {
 			if ctx.Err() != nil {
@@ -281,12 +281,12 @@ func (k *keeper) add(ctx context.Context, conn *pgx.Conn, inv *inventory, found 
 	if err != nil {
 		return err
 	}
-	// What else has changed since, the next look finds: it compares with these entries.
-	inv.entries = now.entries
+	// What else has changed since, the next look finds: it compares with the entries of before.
+	now.lsn = inv.lsn
+	*inv = now
 	if now.publication == nil {
 		return errors.New("the publication was dropped while a table was added to it")
 	}
-	inv.publication = now.publication
 	return nil
 }
 

@@ -66,37 +66,16 @@ func precedes(reader, ours string) bool {
 	return len(ours) == maxApplication && strings.HasPrefix(base, ourBase)
 }
 
-// holder is the process that reads a slot.
-type holder struct {
-	pid         int32
-	application string
-	address     string     // "" if local, or if the role may not see it
-	since       *time.Time // its start; nil if the role may not see it
-}
-
-func (h *holder) String() string {
-	name := h.application
+// reader describes who reads the slot.
+func (s *slotState) reader() string {
+	name := s.Application
 	if name == "" {
 		name = "its name is not shown to us"
 	}
-	if h.address != "" {
-		name += ", from " + h.address
+	if s.Address != "" {
+		name += ", from " + s.Address
 	}
-	return fmt.Sprintf("process %d (%s)", h.pid, name)
-}
-
-const holderSQL = `SELECT s.active_pid, coalesce(a.application_name, ''), coalesce(host(a.client_addr), ''), a.backend_start
-	FROM pg_replication_slots s LEFT JOIN pg_stat_activity a ON a.pid = s.active_pid
-	WHERE s.slot_name = $1 AND s.active_pid IS NOT NULL`
-
-// findHolder returns who holds the slot, or nil.
-func findHolder(ctx context.Context, conn *pgx.Conn, slot string) (*holder, error) {
-	h := &holder{}
-	err := conn.QueryRow(ctx, holderSQL, slot).Scan(&h.pid, &h.application, &h.address, &h.since)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, nil
-	}
-	return h, classify(err, "asking who reads slot "+slot)
+	return fmt.Sprintf("process %d (%s)", s.ActivePID, name)
 }
 
 // evict ends an old reader of ours that still holds the slot: the walsender of an
@@ -108,22 +87,16 @@ func (s *Source) evict(ctx context.Context, conn *pgx.Conn, slot *slotState, mem
 	if slot.ActivePID == 0 {
 		return nil
 	}
-	h, err := findHolder(ctx, conn, slot.Name)
-	if err != nil {
+	if !precedes(slot.Application, applicationName(s.application, memory.Cluster(), memory.Epoch())) {
+		return s.held(slot, memory.Cluster())
+	}
+	if err := memory.Verify(ctx); err != nil {
+		return fmt.Errorf("verifying the lease before an old reader of slot %s is ended: %w", slot.Name, err)
+	}
+	if err := s.end(ctx, conn, slot); err != nil {
 		return err
 	}
-	if h != nil {
-		if !precedes(h.application, applicationName(s.application, memory.Cluster(), memory.Epoch())) {
-			return s.held(slot.Name, h, memory.Cluster())
-		}
-		if err := memory.Verify(ctx); err != nil {
-			return fmt.Errorf("verifying the lease before an old reader of slot %s is ended: %w", slot.Name, err)
-		}
-		if err := s.end(ctx, conn, slot.Name, h); err != nil {
-			return err
-		}
-		s.log.InfoContext(ctx, "ended the connection of an earlier run that still held the slot", "slot", slot.Name, "pid", h.pid, "application", h.application)
-	}
+	s.log.InfoContext(ctx, "ended the connection of an earlier run that still held the slot", "slot", slot.Name, "pid", slot.ActivePID, "application", slot.Application)
 	now, err := s.findOurs(ctx, conn, place{})
 	if err != nil {
 		return err
@@ -142,27 +115,27 @@ const endSQL = `SELECT pg_terminate_backend(a.pid, $5::bigint)
 	WHERE s.slot_name = $1 AND a.pid = $2::int AND a.application_name = $3 AND a.backend_start IS NOT DISTINCT FROM $4::timestamptz`
 
 // end terminates the reader of a slot and waits until it has gone.
-func (s *Source) end(ctx context.Context, conn *pgx.Conn, slot string, h *holder) error {
+func (s *Source) end(ctx context.Context, conn *pgx.Conn, slot *slotState) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*evictionPatient)
 	defer cancel()
 	var gone bool
-	err := conn.QueryRow(ctx, endSQL, slot, h.pid, h.application, h.since, evictionPatient.Milliseconds()).Scan(&gone)
+	err := conn.QueryRow(ctx, endSQL, slot.Name, slot.ActivePID, slot.Application, slot.ActiveSince, evictionPatient.Milliseconds()).Scan(&gone)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows): // it has gone by itself
 		return nil
 	case isCode(err, "42501"):
 		return &kafkasync.Fault{
 			Class: kafkasync.Wait, Err: oneLine{err},
-			What: fmt.Sprintf("the replication slot %s is still held by an earlier run, %v, which role %s may not end", slot, h, s.conn.User),
+			What: fmt.Sprintf("the replication slot %s is still held by an earlier run, %s, which role %s may not end", slot.Name, slot.reader(), s.conn.User),
 			Fix: fmt.Sprintf("GRANT pg_signal_backend TO %s; -- or, once: SELECT pg_terminate_backend(%d); or none: the server notices by itself within wal_sender_timeout",
-				quoteName(s.conn.User), h.pid),
+				quoteName(s.conn.User), slot.ActivePID),
 		}
 	case err != nil:
-		return classify(err, fmt.Sprintf("ending %v, which holds slot %s", h, slot))
+		return classify(err, fmt.Sprintf("ending %s, which holds slot %s", slot.reader(), slot.Name))
 	case !gone:
 		return &kafkasync.Fault{
 			Class: kafkasync.Wait,
-			What:  fmt.Sprintf("the replication slot %s is still held by an earlier run, %v, which was told to end and is busy", slot, h),
+			What:  fmt.Sprintf("the replication slot %s is still held by an earlier run, %s, which was told to end and is busy", slot.Name, slot.reader()),
 			Fix:   "none: it ends when it is done with what it decodes",
 		}
 	}
@@ -170,17 +143,17 @@ func (s *Source) end(ctx context.Context, conn *pgx.Conn, slot string, h *holder
 }
 
 // held is about a slot that is read by somebody whom we must not end.
-func (s *Source) held(slot string, h *holder, cluster string) error {
+func (s *Source) held(slot *slotState, cluster string) error {
 	fault := &kafkasync.Fault{
-		Class: kafkasync.Wait, What: fmt.Sprintf("the replication slot %s is being read by %v", slot, h),
+		Class: kafkasync.Wait, What: fmt.Sprintf("the replication slot %s is being read by %s", slot.Name, slot.reader()),
 		Risk: "what the other one reads is not sent to us",
 		Fix: fmt.Sprintf("stop that program, which must not share a slot; a connection that it has left behind ends by: SELECT pg_terminate_backend(%d);",
-			h.pid),
+			slot.ActivePID),
 	}
-	if _, theirs, _, ok := parseApplication(h.application); ok && theirs == cluster[:min(clusterInName, len(cluster))] {
+	if _, theirs, _, ok := parseApplication(slot.Application); ok && theirs == cluster[:min(clusterInName, len(cluster))] {
 		fault.What += ", a run of this cluster that is not known to be over"
 		fault.Risk = ""
-		fault.Fix = fmt.Sprintf("none if another node has just taken over; else give each pipeline a slot of its own, or: SELECT pg_terminate_backend(%d);", h.pid)
+		fault.Fix = fmt.Sprintf("none if another node has just taken over; else give each pipeline a slot of its own, or: SELECT pg_terminate_backend(%d);", slot.ActivePID)
 	}
 	return fault
 }

@@ -48,14 +48,27 @@ func askVersion(ctx context.Context, conn *pgconn.PgConn) (int, error) {
 
 // askNumber runs a statement that answers one number.
 func askNumber(ctx context.Context, conn *pgconn.PgConn, sql string) (int, error) {
-	results, err := conn.Exec(ctx, sql).ReadAll()
+	row, err := askRow(ctx, conn, sql, 1)
 	if err != nil {
 		return 0, err
 	}
-	if len(results) != 1 || len(results[0].Rows) != 1 || len(results[0].Rows[0]) != 1 {
-		return 0, errors.New("the server does not answer with one value")
+	return strconv.Atoi(row[0])
+}
+
+// askRow runs a statement that answers one row of so many columns, none of them null.
+func askRow(ctx context.Context, conn *pgconn.PgConn, sql string, columns int) ([]string, error) {
+	results, err := conn.Exec(ctx, sql).ReadAll()
+	if err != nil {
+		return nil, err
 	}
-	return strconv.Atoi(string(results[0].Rows[0][0]))
+	if len(results) != 1 || len(results[0].Rows) != 1 || len(results[0].Rows[0]) != columns {
+		return nil, fmt.Errorf("the server does not answer with one row of %d", columns)
+	}
+	row := make([]string, columns)
+	for i, value := range results[0].Rows[0] {
+		row[i] = string(value)
+	}
+	return row, nil
 }
 
 // slotGone is about a slot that is not there although the pipeline has a checkpoint:

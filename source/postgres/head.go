@@ -90,17 +90,21 @@ func (s *Source) toCover(ctx context.Context, conn *pgx.Conn, before []source.Co
 	if err != nil {
 		return nil, err
 	}
+	of := make(map[uint32]source.Coverage, len(before)) // by table
+	for _, c := range before {
+		of[coveredTable(c.ID)] = c
+	}
 	for _, e := range inv.entries {
 		if !e.Published || !s.selector.Captures(e.Name) {
 			continue
 		}
 		c := source.Coverage{Table: e.Name, ID: e.Membership}
-		i := slices.IndexFunc(before, func(c source.Coverage) bool { return coveredTable(c.ID) == e.OID })
+		was, known := of[e.OID]
 		switch {
-		case i < 0 && len(before) > 0:
+		case !known && len(before) > 0:
 			continue
-		case i >= 0 && before[i].Until != "":
-			c = before[i]
+		case known && was.Until != "":
+			c = was
 		}
 		covered = append(covered, c)
 	}
@@ -213,12 +217,7 @@ func (s *Source) adopt(ctx context.Context, conn *pgx.Conn, slot *slotState, mem
 			Fix: "end long transactions; kafkasync check shows them",
 		}
 	}
-	replication, err := s.connectReplication(ctx, new(wire), s.application)
-	if err != nil {
-		return "", err
-	}
-	defer hangUp(ctx, replication)
-	at, err := identify(ctx, replication)
+	at, err := s.server(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -251,6 +250,11 @@ func (s *Source) requireOurs(slot *slotState) error {
 			Risk: riskSlotGone, Fix: fixNewSlot,
 		}
 	}
+	return s.requireMake(slot)
+}
+
+// requireMake refuses a slot that is of another make.
+func (s *Source) requireMake(slot *slotState) error {
 	if slot.Plugin != "pgoutput" || slot.Database != s.conn.Database {
 		return &kafkasync.Fault{
 			Class: kafkasync.Stop,
@@ -263,15 +267,28 @@ func (s *Source) requireOurs(slot *slotState) error {
 
 // connectReplication opens a connection to a walsender, all of whose bytes are read through w.
 func (s *Source) connectReplication(ctx context.Context, w *wire, application string) (*pgconn.PgConn, error) {
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
-	defer cancel()
-	conn, err := pgconn.ConnectConfig(ctx, s.replicationConfig(w, application))
-	if err == nil && conn.ParameterStatus("server_encoding") == "SQL_ASCII" {
-		// The server knows no encoding to convert from, and would refuse to send a row with anything
-		// that is no UTF-8, also in a column that nobody wants. As it is, such a column is refused here, by name.
-		err = conn.Exec(ctx, "SET client_encoding = SQL_ASCII").Close()
+	const doing = "connecting for replication"
+	conn, err := connectWalsender(ctx, s.replicationConfig(w, application), doing)
+	if err != nil || conn.ParameterStatus("server_encoding") != "SQL_ASCII" {
+		return conn, err
 	}
-	return conn, classify(err, "connecting for replication")
+	// The server knows no encoding to convert from, and would refuse to send a row with anything
+	// that is no UTF-8, also in a column that nobody wants. As it is, such a column is refused here, by name.
+	if err := conn.Exec(ctx, "SET client_encoding = SQL_ASCII").Close(); err != nil {
+		hangUp(ctx, conn)
+		return nil, classify(err, doing)
+	}
+	return conn, nil
+}
+
+// server asks the same of a server that is not read at the moment.
+func (s *Source) server(ctx context.Context) (place, error) {
+	replication, err := s.connectReplication(ctx, new(wire), s.application)
+	if err != nil {
+		return place{}, err
+	}
+	defer hangUp(ctx, replication)
+	return identify(ctx, replication)
 }
 
 // identify asks which cluster of databases this is, and on which timeline.

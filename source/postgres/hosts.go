@@ -44,15 +44,14 @@ func shareTime(conn *pgx.ConnConfig) {
 // an earlier point. A pooler that can carry replication may still drop settings
 // that decoding relies on; it shows itself by handing out keys of its own.
 func requireDirect(ctx context.Context, conn *pgconn.PgConn) error {
-	answers, err := conn.Exec(ctx, "SELECT pg_is_in_recovery(), pg_backend_pid()").ReadAll()
+	row, err := askRow(ctx, conn, "SELECT pg_is_in_recovery(), pg_backend_pid()", 2)
 	if err != nil {
 		return fmt.Errorf("asking for the role of the server: %w", err)
 	}
-	row := answers[0].Rows[0]
 	switch {
-	case string(row[0]) == "t":
+	case row[0] == "t":
 		return pgconn.ErrStandbyConnection
-	case string(row[1]) != strconv.FormatUint(uint64(conn.PID()), 10):
+	case row[1] != strconv.FormatUint(uint64(conn.PID()), 10):
 		return errPooled
 	}
 	return nil

@@ -17,6 +17,8 @@ type inventory struct {
 	lsn         pglogrepl.LSN
 	publication *publication // nil: there is none
 	entries     []entry
+
+	names, memberships map[string]int // indexes in entries
 }
 
 // entry is a table of the inventory.
@@ -28,21 +30,19 @@ type entry struct {
 }
 
 // Comparing two of these tells whether anything happened to tables or memberships.
-const inventorySQL = `SELECT c.oid, n.nspname || '.' || c.relname, coalesce(pr.oid, 0), coalesce(pn.oid, 0)
+const (
+	inventoryColumns = `SELECT c.oid, n.nspname || '.' || c.relname, coalesce(pr.oid, 0), `
+	inventoryTables  = `
 	FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-	LEFT JOIN pg_publication_rel pr ON pr.prrelid = c.oid AND pr.prpubid = $1::oid
-	LEFT JOIN pg_publication_namespace pn ON pn.pnnspid = n.oid AND pn.pnpubid = $1::oid
-	WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
-	  AND n.nspname <> 'information_schema' AND NOT starts_with(n.nspname, 'pg_')
-	ORDER BY c.oid`
+	LEFT JOIN pg_publication_rel pr ON pr.prrelid = c.oid AND pr.prpubid = $1::oid`
 
-// Before 15 there were no schemas in a publication.
-const inventory14SQL = `SELECT c.oid, n.nspname || '.' || c.relname, coalesce(pr.oid, 0), 0::oid
-	FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-	LEFT JOIN pg_publication_rel pr ON pr.prrelid = c.oid AND pr.prpubid = $1::oid
-	WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
-	  AND n.nspname <> 'information_schema' AND NOT starts_with(n.nspname, 'pg_')
-	ORDER BY c.oid`
+	inventorySQL = inventoryColumns + `coalesce(pn.oid, 0)` + inventoryTables + `
+	LEFT JOIN pg_publication_namespace pn ON pn.pnnspid = n.oid AND pn.pnpubid = $1::oid` +
+		userTables + ` ORDER BY c.oid`
+
+	// Before 15 there were no schemas in a publication.
+	inventory14SQL = inventoryColumns + `0::oid` + inventoryTables + userTables + ` ORDER BY c.oid`
+)
 
 // takeInventory reads the catalog as it is now.
 func takeInventory(ctx context.Context, conn *pgx.Conn, publication string) (inventory, error) {
@@ -54,25 +54,30 @@ func takeInventory(ctx context.Context, conn *pgx.Conn, publication string) (inv
 	if err != nil {
 		return inventory{}, err
 	}
-	version, err := serverVersion(ctx, conn)
+	entries, err := queryEntries(ctx, conn, p)
 	if err != nil {
-		return inventory{}, err
-	}
-	inv := inventory{lsn: lsn, publication: p}
-	if inv.entries, err = queryEntries(ctx, conn, p, version); err != nil {
 		return inventory{}, classify(err, "listing the tables")
+	}
+	inv := inventory{
+		lsn: lsn, publication: p, entries: entries,
+		names: make(map[string]int, len(entries)), memberships: map[string]int{},
+	}
+	for i, e := range entries {
+		inv.names[e.Name] = i
+		if e.Published {
+			inv.memberships[e.Membership] = i
+		}
 	}
 	return inv, nil
 }
 
-func queryEntries(ctx context.Context, conn *pgx.Conn, p *publication, version int) ([]entry, error) {
-	sql := inventorySQL
-	if version < 150000 {
-		sql = inventory14SQL
-	}
-	var publication uint32
+func queryEntries(ctx context.Context, conn *pgx.Conn, p *publication) ([]entry, error) {
+	sql, publication := inventory14SQL, uint32(0) // which names no membership
 	if p != nil {
 		publication = p.OID
+		if p.Server >= schemasVersion {
+			sql = inventorySQL
+		}
 	}
 	rows, err := conn.Query(ctx, sql, publication)
 	if err != nil {
@@ -119,31 +124,30 @@ func coveredTable(id string) uint32 {
 }
 
 // byID returns the table of that membership, or nil.
-func (inv *inventory) byID(id string) *entry {
-	for i := range inv.entries {
-		if inv.entries[i].Membership == id {
-			return &inv.entries[i]
-		}
-	}
-	return nil
-}
+func (inv *inventory) byID(id string) *entry { return inv.entry(inv.memberships, id) }
 
 // byName returns the table of that name, or nil.
-func (inv *inventory) byName(name string) *entry {
-	for i := range inv.entries {
-		if inv.entries[i].Name == name {
-			return &inv.entries[i]
-		}
+func (inv *inventory) byName(name string) *entry { return inv.entry(inv.names, name) }
+
+func (inv *inventory) entry(at map[string]int, key string) *entry {
+	i, ok := at[key]
+	if !ok {
+		return nil
 	}
-	return nil
+	return &inv.entries[i]
 }
 
 // endOfLog returns where the server will write the next record.
 func endOfLog(ctx context.Context, conn *pgx.Conn) (pglogrepl.LSN, error) {
+	return askLSN(ctx, conn, "asking for the end of the log", "pg_current_wal_insert_lsn()")
+}
+
+// askLSN returns what an expression of SQL is worth.
+func askLSN(ctx context.Context, conn *pgx.Conn, doing, expression string, args ...any) (pglogrepl.LSN, error) {
 	var text string
-	if err := conn.QueryRow(ctx, "SELECT pg_current_wal_insert_lsn()::text").Scan(&text); err != nil {
-		return 0, classify(err, "asking for the end of the log")
+	if err := conn.QueryRow(ctx, "SELECT ("+expression+")::text", args...).Scan(&text); err != nil {
+		return 0, classify(err, doing)
 	}
 	lsn, err := pglogrepl.ParseLSN(text)
-	return lsn, classify(err, "reading the end of the log")
+	return lsn, classify(err, doing)
 }

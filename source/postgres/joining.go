@@ -74,18 +74,12 @@ func (k *keeper) join(ctx context.Context, conn *pgx.Conn) error {
 // transactions behind it. A new membership drops that answer; who is open now
 // knows the one before, and publishes the table just as well.
 func (k *keeper) forgetStaleCaches(ctx context.Context, conn *pgx.Conn, ready []entry) ([]entry, error) {
-	version, err := serverVersion(ctx, conn)
-	if err != nil || !keepsStaleCaches(version) {
-		return ready, err
+	if !keepsStaleCaches(k.last.publication.Server) {
+		return ready, nil
 	}
 	var names []string
 	for _, e := range ready {
-		var quoted string
-		if err := conn.QueryRow(ctx, "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1",
-			e.OID).Scan(&quoted); err != nil {
-			return nil, classify(err, "asking for the name of "+e.Name)
-		}
-		if err := execute(ctx, conn, renewMembership(k.source.cfg.Publication, quoted)); err != nil {
+		if err := execute(ctx, conn, renewMembership(k.source.cfg.Publication, quoteTable(e.Name))); err != nil {
 			k.say(ctx, e.Name, err)
 			continue
 		}
@@ -95,7 +89,8 @@ func (k *keeper) forgetStaleCaches(ctx context.Context, conn *pgx.Conn, ready []
 	if err != nil {
 		return nil, err
 	}
-	k.last.entries = inv.entries
+	inv.lsn = k.last.lsn
+	k.last = inv
 	return slices.DeleteFunc(slices.Clone(inv.entries), func(e entry) bool { return !e.Published || !slices.Contains(names, e.Name) }), nil
 }
 
@@ -134,25 +129,25 @@ func (k *keeper) pending(covered []source.Coverage) []entry {
 
 // register stores that the tables are covered from a position on, and what is missing before it.
 func (k *keeper) register(ctx context.Context, covered []source.Coverage, ready []entry, since source.Position) error {
-	var gaps []source.Gap
-	for _, e := range ready {
-		gap := source.Gap{Table: e.Name, To: since, Cause: causeLate}
-		rest := covered[:0:0]
-		for _, c := range covered {
-			if c.Table != e.Name {
-				rest = append(rest, c)
-				continue
-			}
-			if c.Since != k.first() { // else see coverLater
-				gap.From, gap.Cause = c.Until, causeInterrupted
-			}
+	gaps := make([]source.Gap, len(ready))
+	at := make(map[string]int, len(ready))
+	for i, e := range ready {
+		gaps[i] = source.Gap{Table: e.Name, To: since, Cause: causeLate}
+		at[e.Name] = i
+	}
+	covered = slices.DeleteFunc(covered, func(c source.Coverage) bool {
+		i, joins := at[c.Table]
+		if joins && c.Since != k.first() { // else see coverLater
+			gaps[i].From, gaps[i].Cause = c.Until, causeInterrupted
 		}
+		return joins
+	})
+	for _, e := range ready {
 		id, err := registered(e.Membership, k.source.keys.of(e.OID))
 		if err != nil {
 			return err
 		}
-		covered = append(rest, source.Coverage{Table: e.Name, ID: id, Since: since})
-		gaps = append(gaps, gap)
+		covered = append(covered, source.Coverage{Table: e.Name, ID: id, Since: since})
 	}
 	if err := k.memory.Cover(ctx, covered, gaps); err != nil {
 		return err

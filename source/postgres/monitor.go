@@ -134,13 +134,12 @@ func (m *monitor) decide(ctx context.Context, err error) error {
 func (m *monitor) look(ctx context.Context, conn *pgx.Conn) error {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	var text string
-	if err := conn.QueryRow(ctx, "SELECT pg_current_wal_lsn()::text").Scan(&text); err != nil {
-		return classify(err, "asking for the end of the log")
+	head, err := askLSN(ctx, conn, "asking for the end of the log", "pg_current_wal_lsn()")
+	if err != nil {
+		return err
 	}
-	head, err := pglogrepl.ParseLSN(text)
 	m.head.Store(uint64(head))
-	return err
+	return nil
 }
 
 // heartbeat writes a transaction that holds nothing but a logical message, so
@@ -150,8 +149,13 @@ func (m *monitor) look(ctx context.Context, conn *pgx.Conn) error {
 func heartbeat(ctx context.Context, conn *pgx.Conn) error {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	_, err := conn.Exec(ctx, "SELECT pg_logical_emit_message(true, 'kafkasync', '')")
-	return classify(err, "writing the heartbeat")
+	_, err := emit(ctx, conn, "")
+	return err
+}
+
+// emit writes a message that nobody looks at, and returns where its transaction begins.
+func emit(ctx context.Context, conn *pgx.Conn, content string) (pglogrepl.LSN, error) {
+	return askLSN(ctx, conn, "writing the heartbeat", "pg_logical_emit_message(true, 'kafkasync', $1::text)", content)
 }
 
 // pause waits, and reports whether ctx still lives.

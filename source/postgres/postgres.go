@@ -118,5 +118,11 @@ func asWalsender(conn *pgconn.Config) {
 // quoteName quotes an identifier for the replication grammar and for SQL.
 func quoteName(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
 
+// quoteTable quotes the name of a captured table, schema.table.
+func quoteTable(name string) string {
+	schema, table, _ := strings.Cut(name, ".") // no rule captures a schema with a dot in its name
+	return quoteName(schema) + "." + quoteName(table)
+}
+
 // quoteText quotes a string literal.
 func quoteText(text string) string { return `'` + strings.ReplaceAll(text, `'`, `''`) + `'` }

@@ -51,10 +51,16 @@ func (s *Source) complete(ctx context.Context, conn *pgx.Conn, p *publication, f
 	if len(missing) == 0 {
 		return nil
 	}
-	if !p.Owned || len(notOwned(missing)) > 0 { // as in create
-		return mayNot(addTables(p.Name, missing), nil)
+	return extend(ctx, conn, p, missing)
+}
+
+// extend adds tables to the publication, if the role may: as in create.
+func extend(ctx context.Context, conn *pgx.Conn, p *publication, missing []table) error {
+	statement := addTables(p.Name, missing)
+	if !p.Owned || len(notOwned(missing)) > 0 {
+		return mayNot(statement, nil)
 	}
-	return execute(ctx, conn, addTables(p.Name, missing))
+	return execute(ctx, conn, statement)
 }
 
 // show lets Tables tell what is published.

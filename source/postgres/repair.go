@@ -58,12 +58,7 @@ func (s *Source) inspect(ctx context.Context) (place, *slotState, error) {
 	if err != nil {
 		return place{}, nil, err
 	}
-	replication, err := s.connectReplication(ctx, new(wire), s.application)
-	if err != nil {
-		return place{}, nil, err
-	}
-	defer hangUp(ctx, replication)
-	server, err := identify(ctx, replication)
+	server, err := s.server(ctx)
 	return server, slot, err
 }
 
@@ -82,8 +77,8 @@ func (s *Source) dropSlot(ctx context.Context, conn *pgx.Conn) error {
 	if err != nil || slot == nil {
 		return err
 	}
-	if slot.Plugin != "pgoutput" || slot.Database != s.conn.Database {
-		return s.requireOurs(slot)
+	if err := s.requireMake(slot); err != nil {
+		return err
 	}
 	if slot.ActivePID != 0 {
 		return &kafkasync.Fault{

@@ -24,11 +24,11 @@ func onSame(conn *pgx.ConnConfig, server place) *pgx.ConnConfig {
 				return err
 			}
 		}
-		answers, err := c.Exec(ctx, identitySQL).ReadAll()
+		row, err := askRow(ctx, c, identitySQL, 2)
 		if err != nil {
 			return fmt.Errorf("asking for the identity of the server: %w", err)
 		}
-		if row := answers[0].Rows[0]; string(row[0]) != server.system || string(row[1]) != fmt.Sprint(server.timeline) {
+		if row[0] != server.system || row[1] != fmt.Sprint(server.timeline) {
 			return errAnother
 		}
 		return nil

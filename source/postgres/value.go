@@ -94,6 +94,10 @@ func verbatim(kind source.Kind) decoder {
 	}
 }
 
+func textValue(b *source.Batch, text []byte) source.Value {
+	return source.Value{Kind: source.Text, Bytes: b.Copy(text)}
+}
+
 // wrongSize is the error of a binary form that is not as long as its type says.
 func wrongSize(name string, wire []byte, want int) error {
 	return fmt.Errorf("decoding a %s: got %d bytes, want %d", name, len(wire), want)

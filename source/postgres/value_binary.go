@@ -120,7 +120,7 @@ func decodeUUID(b *source.Batch, wire []byte) (source.Value, error) {
 	hex.Encode(out[19:], wire[8:10])
 	hex.Encode(out[24:], wire[10:16])
 	out[8], out[13], out[18], out[23] = '-', '-', '-', '-'
-	return source.Value{Kind: source.Text, Bytes: b.Copy(out[:])}, nil
+	return textValue(b, out[:]), nil
 }
 
 // decodeJSONB reads a version, then the text.
@@ -128,5 +128,5 @@ func decodeJSONB(b *source.Batch, wire []byte) (source.Value, error) {
 	if len(wire) == 0 || wire[0] != 1 {
 		return source.Value{}, fmt.Errorf("decoding a jsonb: got %.2x, want version 1", wire)
 	}
-	return source.Value{Kind: source.Text, Bytes: b.Copy(wire[1:])}, nil
+	return textValue(b, wire[1:]), nil
 }

@@ -40,11 +40,11 @@ func decodeNumeric(b *source.Batch, wire []byte) (source.Value, error) {
 	case numericNegative:
 		out = append(out, '-')
 	case numericNaN:
-		return source.Value{Kind: source.Text, Bytes: b.Copy([]byte("NaN"))}, nil
+		return textValue(b, []byte("NaN")), nil
 	case numericInf:
-		return source.Value{Kind: source.Text, Bytes: b.Copy([]byte("Infinity"))}, nil
+		return textValue(b, []byte("Infinity")), nil
 	case numericMinusInf:
-		return source.Value{Kind: source.Text, Bytes: b.Copy([]byte("-Infinity"))}, nil
+		return textValue(b, []byte("-Infinity")), nil
 	default:
 		return source.Value{}, fmt.Errorf("decoding a numeric: unknown sign %#x", sign)
 	}
@@ -52,7 +52,7 @@ func decodeNumeric(b *source.Batch, wire []byte) (source.Value, error) {
 	if !ok {
 		return source.Value{}, errors.New("decoding a numeric: got a group of more than four digits")
 	}
-	return source.Value{Kind: source.Text, Bytes: b.Copy(out)}, nil
+	return textValue(b, out), nil
 }
 
 // appendNumeric appends the digits. It fails if a group is none.

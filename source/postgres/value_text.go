@@ -69,5 +69,5 @@ func decodeCharText(b *source.Batch, text []byte) (source.Value, error) {
 		c := text[0]
 		text = []byte{'\\', '0' + c>>6, '0' + c>>3&7, '0' + c&7}
 	}
-	return source.Value{Kind: source.Text, Bytes: b.Copy(text)}, nil
+	return textValue(b, text), nil
 }

@@ -118,10 +118,6 @@ func timestampValue(b *source.Batch, wire []byte, printedZone, zone string) (sou
 	return textValue(b, out), nil
 }
 
-func textValue(b *source.Batch, text []byte) source.Value {
-	return source.Value{Kind: source.Text, Bytes: b.Copy(text)}
-}
-
 // appendDate appends year, month and day of the Gregorian calendar, and reports
 // whether the year is before Christ. It counts in years that begin in March, so
 // that the leap day is the last.
