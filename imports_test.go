@@ -28,8 +28,8 @@ func mayImport() map[string][]string {
 		embedded = "github.com/twmb/franz-go"
 	)
 	everyone := []string{
-		".", "config", "source", "source/postgres", "sink", "sink/kafka", "raftstate", "consumer",
-		"internal/route", "internal/pipeline", "internal/web",
+		".", "config", "source", "source/postgres", "sink", "sink/kafka", "raftstate", "delayer", "consumer",
+		"internal/route", "internal/pipeline", "internal/web", "internal/histogram",
 	}
 	return map[string][]string{
 		// The words.
@@ -39,16 +39,22 @@ func mayImport() map[string][]string {
 
 		// What passes changes on, knowing no database and no broker.
 		"internal/route":    {".", "source"},
-		"internal/pipeline": {".", "source", "sink", "internal/route"},
-		"internal/web":      {".", "source", "internal/pipeline", "github.com/prometheus"},
+		"internal/pipeline": {".", "source", "sink", "internal/route", "internal/histogram"},
+		"internal/web":      {".", "source", "internal/pipeline", "internal/histogram", "github.com/prometheus"},
 
 		// librdkafka, in batches.
-		"sink/kafka/internal/rdkafka": {".", kafka},
+		"internal/rdkafka": {".", kafka},
+
+		// Counting, for status and metrics.
+		"internal/histogram": nil,
 
 		// Adapters: one outside system each, and never one another.
 		"source/postgres": {".", "source", pgx, "github.com/jackc/pglogrepl"},
-		"sink/kafka":      {".", "sink", "sink/kafka/internal/rdkafka", kafka},
+		"sink/kafka":      {".", "sink", "internal/rdkafka", kafka},
 		"raftstate":       {".", "source", raft, "go.etcd.io/bbolt"},
+
+		// What re-sends, reading the topics behind time.
+		"delayer": {".", "sink", "internal/rdkafka", "internal/histogram", kafka},
 
 		// The library of an application: no Raft, no database driver.
 		"consumer": {".", kafka},
@@ -68,7 +74,7 @@ func mayImport() map[string][]string {
 		"internal/devstack/servers": {"internal/devstack"},
 		"internal/demo":             {".", "internal/devstack", "internal/tail", pgx, embedded},
 		"cmd/kafkasync":             append(everyone, "internal/node", "internal/demo", "internal/devstack", "internal/tail", pgx, kafka, embedded, "github.com/spf13/cobra"),
-		"bench":                     append(everyone, "internal/node", "internal/devstack", "internal/tail", pgx, kafka, embedded),
+		"bench":                     append(everyone, "internal/rdkafka", "internal/node", "internal/devstack", "internal/tail", pgx, kafka, embedded),
 		"e2e":                       append(everyone, "internal/node", "internal/devstack", "internal/tail", pgx, kafka, embedded),
 	}
 }

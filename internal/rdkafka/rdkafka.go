@@ -43,8 +43,8 @@ type Topic struct {
 	handle *C.rd_kafka_topic_t
 }
 
-// New starts librdkafka with its own properties. It does not wait for a broker.
-func New(properties map[string]string) (*Producer, error) {
+// NewProducer starts librdkafka with its own properties. It does not wait for a broker.
+func NewProducer(properties map[string]string) (*Producer, error) {
 	conf := C.rd_kafka_conf_new()
 	names := slices.Sorted(maps.Keys(properties))
 	const plugins = "plugin.library.paths" // first: they bring properties of their own

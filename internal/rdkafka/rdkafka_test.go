@@ -13,12 +13,12 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"github.com/kafkasync/kafkasync"
-	"github.com/kafkasync/kafkasync/sink/kafka/internal/rdkafka"
+	"github.com/kafkasync/kafkasync/internal/rdkafka"
 )
 
 func open(t *testing.T, properties map[string]string) *rdkafka.Producer {
 	t.Helper()
-	p, err := rdkafka.New(properties)
+	p, err := rdkafka.NewProducer(properties)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,13 +168,13 @@ func TestInterruptEndsThePollThatIsUnderWayOrTheNext(t *testing.T) {
 
 func TestNewSaysWhichPropertyIsWrong(t *testing.T) {
 	for name, value := range map[string]string{"no.such.property": "1", "batch.size": "large"} {
-		_, err := rdkafka.New(map[string]string{"client.id": "test", name: value})
+		_, err := rdkafka.NewProducer(map[string]string{"client.id": "test", name: value})
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s=%s: got %v, want an error that names it", name, value, err)
 		}
 	}
 	// What only becomes wrong together is seen when the client starts.
-	_, err := rdkafka.New(map[string]string{"enable.idempotence": "true", "acks": "1"})
+	_, err := rdkafka.NewProducer(map[string]string{"enable.idempotence": "true", "acks": "1"})
 	if err == nil || !strings.Contains(err.Error(), "acks") {
 		t.Errorf("idempotence with acks=1: got %v, want an error that names acks", err)
 	}

@@ -2,7 +2,7 @@ package kafka
 
 import (
 	"github.com/kafkasync/kafkasync"
-	"github.com/kafkasync/kafkasync/sink/kafka/internal/rdkafka"
+	"github.com/kafkasync/kafkasync/internal/rdkafka"
 )
 
 const (

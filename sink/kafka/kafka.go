@@ -23,8 +23,8 @@ import (
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 
 	"github.com/kafkasync/kafkasync"
+	"github.com/kafkasync/kafkasync/internal/rdkafka"
 	"github.com/kafkasync/kafkasync/sink"
-	"github.com/kafkasync/kafkasync/sink/kafka/internal/rdkafka"
 )
 
 // DefaultInFlight is how many bytes a Sink keeps unacknowledged by default.
@@ -81,7 +81,7 @@ func Open(_ context.Context, cfg Config, opts Options) (*Sink, error) {
 	if opts.InFlight == 0 {
 		opts.InFlight = DefaultInFlight
 	}
-	producer, err := rdkafka.New(cfg.producer(opts.InFlight))
+	producer, err := rdkafka.NewProducer(cfg.producer(opts.InFlight))
 	if err != nil {
 		return nil, &kafkasync.Fault{
 			Class: kafkasync.Stop, What: "librdkafka does not take the settings under kafka.config",

@@ -8,7 +8,7 @@ import (
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 
 	"github.com/kafkasync/kafkasync"
-	"github.com/kafkasync/kafkasync/sink/kafka/internal/rdkafka"
+	"github.com/kafkasync/kafkasync/internal/rdkafka"
 )
 
 // stallAfter is how long Kafka may be silent before Notify hears of it, and how often it hears it again.

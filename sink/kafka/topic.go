@@ -9,7 +9,7 @@ import (
 
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 
-	"github.com/kafkasync/kafkasync/sink/kafka/internal/rdkafka"
+	"github.com/kafkasync/kafkasync/internal/rdkafka"
 )
 
 const (

@@ -6,7 +6,7 @@ import (
 
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 
-	"github.com/kafkasync/kafkasync/sink/kafka/internal/rdkafka"
+	"github.com/kafkasync/kafkasync/internal/rdkafka"
 )
 
 // watch takes reports, errors and log lines from librdkafka until the window is closed.
