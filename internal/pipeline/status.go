@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/kafkasync/kafkasync"
+	"github.com/kafkasync/kafkasync/internal/histogram"
 	"github.com/kafkasync/kafkasync/source"
 )
 
@@ -49,7 +50,7 @@ type Snapshot struct {
 	Published  map[string]uint64  // published messages by topic, since the process started
 	Restarts   map[string]uint64  // by cause, since the process started
 	// PublishSeconds has one observation for each batch, CommitToPublishSeconds one for each change.
-	PublishSeconds, CommitToPublishSeconds Histogram
+	PublishSeconds, CommitToPublishSeconds histogram.Histogram
 }
 
 // Status collects what a Snapshot shows. It is updated once for each batch,
@@ -67,8 +68,8 @@ type Status struct {
 	changes   map[TableOp]uint64
 	published map[string]uint64
 	restarts  map[string]uint64
-	publish   Histogram
-	age       Histogram // from commit to publish
+	publish   histogram.Histogram
+	age       histogram.Histogram // from commit to publish
 	lag       lag
 }
 
@@ -80,8 +81,8 @@ func NewStatus(name string) *Status {
 		changes:   make(map[TableOp]uint64),
 		published: make(map[string]uint64),
 		restarts:  make(map[string]uint64),
-		publish:   newHistogram(),
-		age:       newHistogram(),
+		publish:   histogram.New(),
+		age:       histogram.New(),
 	}
 }
 
@@ -149,8 +150,8 @@ func (s *Status) Snapshot(now time.Time) Snapshot {
 		Changes:                maps.Clone(s.changes),
 		Published:              maps.Clone(s.published),
 		Restarts:               maps.Clone(s.restarts),
-		PublishSeconds:         s.publish.clone(),
-		CommitToPublishSeconds: s.age.clone(),
+		PublishSeconds:         s.publish.Clone(),
+		CommitToPublishSeconds: s.age.Clone(),
 	}
 }
 
@@ -183,14 +184,14 @@ func (s *Status) publishedBatch(b *source.Batch, msgs []kafkasync.Message, took 
 	defer s.mu.Unlock()
 	s.lag.published(b)
 	if len(msgs) > 0 {
-		s.publish.observe(took.Seconds(), 1)
+		s.publish.Observe(took.Seconds(), 1)
 	}
 	// Neighbours are mostly of one table, one operation and one transaction:
 	// counting them by the run keeps maps and buckets out of the row's path.
 	for rest := b.Changes; len(rest) > 0; {
 		first, n := &rest[0], runLength(rest, sameKind)
 		s.changes[TableOp{first.Table.Name, first.Op}] += uint64(n)
-		s.age.observe(max(0, now.Sub(first.Committed).Seconds()), uint64(n))
+		s.age.Observe(max(0, now.Sub(first.Committed).Seconds()), uint64(n))
 		rest = rest[n:]
 	}
 	for rest := msgs; len(rest) > 0; {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/kafkasync/kafkasync/internal/histogram"
 	"github.com/kafkasync/kafkasync/internal/pipeline"
 )
 
@@ -124,7 +125,7 @@ func send(ch chan<- prometheus.Metric, d *prometheus.Desc, kind prometheus.Value
 	ch <- metric
 }
 
-func sendHistogram(ch chan<- prometheus.Metric, d *prometheus.Desc, h pipeline.Histogram, labels ...string) {
+func sendHistogram(ch chan<- prometheus.Metric, d *prometheus.Desc, h histogram.Histogram, labels ...string) {
 	if len(h.Counts) != len(h.Bounds)+1 {
 		ch <- prometheus.NewInvalidMetric(d, fmt.Errorf("a histogram with %d bounds has %d counts", len(h.Bounds), len(h.Counts)))
 		return

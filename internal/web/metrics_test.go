@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/kafkasync/kafkasync"
+	"github.com/kafkasync/kafkasync/internal/histogram"
 	"github.com/kafkasync/kafkasync/internal/pipeline"
 	"github.com/kafkasync/kafkasync/internal/web"
 )
@@ -34,13 +35,13 @@ func TestMetricsAreTheContract(t *testing.T) {
 			},
 			Published:              map[string]uint64{"products": 13},
 			Restarts:               map[string]uint64{"source": 2},
-			PublishSeconds:         pipeline.Histogram{Bounds: []float64{0.01, 0.1}, Counts: []uint64{3, 2, 1}, Sum: 0.75, Count: 6},
-			CommitToPublishSeconds: pipeline.Histogram{Bounds: []float64{1}, Counts: []uint64{13, 0}, Sum: 1.5, Count: 13},
+			PublishSeconds:         histogram.Histogram{Bounds: []float64{0.01, 0.1}, Counts: []uint64{3, 2, 1}, Sum: 0.75, Count: 6},
+			CommitToPublishSeconds: histogram.Histogram{Bounds: []float64{1}, Counts: []uint64{13, 0}, Sum: 1.5, Count: 13},
 		},
 		{
 			Name: "billing", State: pipeline.Stopped,
-			PublishSeconds:         pipeline.Histogram{Bounds: []float64{1}, Counts: []uint64{0, 0}},
-			CommitToPublishSeconds: pipeline.Histogram{Bounds: []float64{1}, Counts: []uint64{0, 0}},
+			PublishSeconds:         histogram.Histogram{Bounds: []float64{1}, Counts: []uint64{0, 0}},
+			CommitToPublishSeconds: histogram.Histogram{Bounds: []float64{1}, Counts: []uint64{0, 0}},
 		},
 	}
 	m := web.NewMetrics(func() bool { return true }, func() []pipeline.Snapshot { return snapshots },
