@@ -40,7 +40,7 @@ type Node struct {
 func New(cfg *config.Config, log *slog.Logger) (*Node, error) {
 	n := &Node{cfg: cfg, log: log}
 	report := &report{address: cfg.HTTP.Listen}
-	metrics := web.NewMetrics(report.leads, report.snapshots, report.figures)
+	metrics := web.NewMetrics(report.leads, report.snapshots, report.figures, func() []web.Delayed { return nil })
 	var err error
 	n.raft, err = raftstate.New(raftstate.Config{
 		ID: cfg.NodeID, Dir: filepath.Join(cfg.DataDir, cfg.NodeID), Address: cfg.RaftAddress,

@@ -16,13 +16,14 @@ type Figures struct {
 	RetainedBytes int64 // of log that the server keeps for the pipeline
 }
 
-// Metrics is a prometheus.Collector over what the node and its pipelines know
-// about themselves. Their names and labels are a public contract. It keeps no
+// Metrics is a prometheus.Collector over what the node, its pipelines and its
+// delayer know about themselves. Their names and labels are a public contract. It keeps no
 // copy: every collection takes new snapshots.
 type Metrics struct {
 	leads     func() bool
 	pipelines func() []pipeline.Snapshot
 	figures   func() map[string]Figures
+	delays    func() []Delayed
 
 	raftCommit prometheus.Histogram
 
@@ -30,12 +31,16 @@ type Metrics struct {
 	gapsOpen, retained                      *prometheus.Desc
 	changes, published, restarts            *prometheus.Desc
 	publish, commitToPublish                *prometheus.Desc
+	delay                                   delayMetrics
 }
 
 // NewMetrics returns the collector; the caller registers it. leads reports
 // whether this node is the leader; pipelines returns those that run, or last ran, on this node;
-// figures what else is known of them, by name.
-func NewMetrics(leads func() bool, pipelines func() []pipeline.Snapshot, figures func() map[string]Figures) *Metrics {
+// figures what else is known of them, by name; delays what this node's delayer
+// knows, each topic and delay once.
+func NewMetrics(
+	leads func() bool, pipelines func() []pipeline.Snapshot, figures func() map[string]Figures, delays func() []Delayed,
+) *Metrics {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc("kafkasync_"+name, help, labels, nil)
 	}
@@ -46,6 +51,7 @@ func NewMetrics(leads func() bool, pipelines func() []pipeline.Snapshot, figures
 		leads:     leads,
 		pipelines: pipelines,
 		figures:   figures,
+		delays:    delays,
 		raftCommit: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "kafkasync_raft_commit_seconds",
 			Help:    "Time until a quorum had stored a command.",
@@ -62,6 +68,7 @@ func NewMetrics(leads func() bool, pipelines func() []pipeline.Snapshot, figures
 		restarts:        perPipeline("restarts_total", "Runs that were followed by another one.", "cause"),
 		publish:         perPipeline("publish_seconds", "Time from handing a batch to Kafka until all of it was acknowledged."),
 		commitToPublish: perPipeline("commit_to_publish_seconds", "Time from a change's commit until Kafka had acknowledged it."),
+		delay:           newDelayMetrics(),
 	}
 }
 
@@ -71,6 +78,7 @@ func (m *Metrics) ObserveRaftCommit(took time.Duration) { m.raftCommit.Observe(t
 // Describe sends the description of every metric.
 func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 	m.raftCommit.Describe(ch)
+	m.delay.describe(ch)
 	for _, d := range []*prometheus.Desc{
 		m.leader, m.streaming, m.lagBytes, m.lagSeconds, m.gapsOpen, m.retained,
 		m.changes, m.published, m.restarts, m.publish, m.commitToPublish,
@@ -88,6 +96,9 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 		m.collect(ch, &p)
 		send(ch, m.gapsOpen, prometheus.GaugeValue, float64(figures[p.Name].GapsOpen), p.Name)
 		send(ch, m.retained, prometheus.GaugeValue, float64(figures[p.Name].RetainedBytes), p.Name)
+	}
+	for _, d := range m.delays() {
+		m.delay.collect(ch, &d)
 	}
 }
 

@@ -25,6 +25,8 @@ func scrape(t *testing.T, m *web.Metrics) answer {
 
 func nothingElse() map[string]web.Figures { return nil }
 
+func noDelays() []web.Delayed { return nil }
+
 func TestMetricsAreTheContract(t *testing.T) {
 	snapshots := []pipeline.Snapshot{
 		{
@@ -44,10 +46,18 @@ func TestMetricsAreTheContract(t *testing.T) {
 			CommitToPublishSeconds: histogram.Histogram{Bounds: []float64{1}, Counts: []uint64{0, 0}},
 		},
 	}
+	delays := []web.Delayed{
+		{
+			Topic: "products", Delay: 5 * time.Minute, Resent: 40, Collapsed: 3, Lost: 2, Waiting: 12,
+			Late: histogram.Histogram{Bounds: []float64{1, 60}, Counts: []uint64{38, 1, 1}, Sum: 99.5, Count: 40},
+		},
+		// One topic with two delays; of this one not even what waits is known yet.
+		{Topic: "products", Delay: 1500 * time.Millisecond, Waiting: -1, Late: histogram.New(1)},
+	}
 	m := web.NewMetrics(func() bool { return true }, func() []pipeline.Snapshot { return snapshots },
 		func() map[string]web.Figures {
 			return map[string]web.Figures{"shop": {GapsOpen: 2, RetainedBytes: 1 << 30}}
-		})
+		}, func() []web.Delayed { return delays })
 	m.ObserveRaftCommit(250 * time.Millisecond)
 	m.ObserveRaftCommit(500 * time.Millisecond)
 	got := scrape(t, m)
@@ -59,14 +69,14 @@ func TestMetricsAreTheContract(t *testing.T) {
 
 func TestPipelineThatHasNotRunYetHasMetrics(t *testing.T) {
 	fresh := []pipeline.Snapshot{pipeline.NewStatus("shop").Snapshot(time.Now())}
-	got := scrape(t, web.NewMetrics(func() bool { return true }, func() []pipeline.Snapshot { return fresh }, nothingElse))
+	got := scrape(t, web.NewMetrics(func() bool { return true }, func() []pipeline.Snapshot { return fresh }, nothingElse, noDelays))
 	if got.code != http.StatusOK || !strings.Contains(got.body, "\nkafkasync_pipeline_streaming{pipeline=\"shop\"} 0\n") {
 		t.Errorf("got %d %s, want 200 and a pipeline that does not stream", got.code, got.body)
 	}
 }
 
 func TestFollowerWithoutPipelinesShowsThatItDoesNotLead(t *testing.T) {
-	got := scrape(t, web.NewMetrics(func() bool { return false }, func() []pipeline.Snapshot { return nil }, nothingElse))
+	got := scrape(t, web.NewMetrics(func() bool { return false }, func() []pipeline.Snapshot { return nil }, nothingElse, noDelays))
 	if got.code != http.StatusOK || !strings.Contains(got.body, "\nkafkasync_leader 0\n") {
 		t.Errorf("got %d %s, want kafkasync_leader 0", got.code, got.body)
 	}
@@ -90,10 +100,21 @@ func TestMetricThatCannotBeMadeFailsTheScrape(t *testing.T) {
 			broken, twice := status, status
 			tt.change(&broken)
 			twice.Name = "twice"
-			got := scrape(t, web.NewMetrics(func() bool { return true }, func() []pipeline.Snapshot { return []pipeline.Snapshot{broken, twice} }, nothingElse))
+			got := scrape(t, web.NewMetrics(func() bool { return true }, func() []pipeline.Snapshot { return []pipeline.Snapshot{broken, twice} }, nothingElse, noDelays))
 			if got.code != http.StatusInternalServerError {
 				t.Errorf("got %d, want 500: an answer with holes looks like good news", got.code)
 			}
 		})
+	}
+}
+
+func TestDelayThatIsToldTwiceFailsTheScrape(t *testing.T) {
+	twice := func() []web.Delayed {
+		one := web.Delayed{Topic: "products", Delay: time.Minute, Late: histogram.New()}
+		return []web.Delayed{one, one}
+	}
+	got := scrape(t, web.NewMetrics(func() bool { return true }, func() []pipeline.Snapshot { return nil }, nothingElse, twice))
+	if got.code != http.StatusInternalServerError {
+		t.Errorf("got %d, want 500: one of the two would hide the other", got.code)
 	}
 }
