@@ -43,6 +43,10 @@ func exampleStatus() web.Status {
 		Delays: []web.Delay{
 			{Topic: "products", DelayMS: 300000, Waiting: 12, NextDue: &due, LateSeconds: 0.5},
 			{Topic: "orders", DelayMS: 60000},
+			{
+				Topic: "invoices", DelayMS: 3600000, Waiting: -1, Lost: 1200,
+				Error: "the consumer group kafkasync-delayer-3600000 may not be used; to fix: allow READ on it",
+			},
 		},
 		Gaps: []web.Gap{{
 			Pipeline: "billing", Table: "public.invoices", From: "7301/1/0/16B3748", To: "7301/1/0/20A0000",

@@ -56,9 +56,11 @@ type Uncovered struct {
 type Delay struct {
 	Topic       string     `json:"topic"`
 	DelayMS     int64      `json:"delay_ms"`
-	Waiting     int64      `json:"waiting"`  // an upper bound: the topic's end minus what is committed
+	Waiting     int64      `json:"waiting"`  // an upper bound: the topic's end minus what is committed; -1 while it is not known
 	NextDue     *time.Time `json:"next_due"` // null if nothing waits
 	LateSeconds float64    `json:"late_seconds"`
+	Error       string     `json:"error"` // what is wrong with the delayer of this delay, and what fixes it; "" if all is well
+	Lost        int64      `json:"lost"`  // delay messages known not to have been re-sent, counted where that was noticed, since the node started
 }
 
 // Gap is a range of changes known not to have been published.
