@@ -7,6 +7,7 @@ package sink
 
 import (
 	"context"
+	"time"
 
 	"github.com/kafkasync/kafkasync"
 )
@@ -29,4 +30,13 @@ type Preparer interface {
 	// Prepare returns once Kafka answers and the topics exist, creating them
 	// where that is wanted. It waits while Kafka is away. Publish does the same for topics that were not named.
 	Prepare(ctx context.Context, topics []string) error
+}
+
+// Locator is a Sink that can say which topic its messages reach, and where that ends now.
+type Locator interface {
+	// Locate makes sure that the topic exists, as Publish does, and returns it as
+	// a pair with the delay. What is published after it has returned lies at or behind
+	// the pair's Ends. It waits while Kafka is away. Not for use beside Publish; after an
+	// error the Sink is of no further use.
+	Locate(ctx context.Context, topic string, delay time.Duration) (kafkasync.Pair, error)
 }

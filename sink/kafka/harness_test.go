@@ -144,6 +144,15 @@ func createTopic(t testing.TB, name string, partitions int, config map[string]st
 	eventually(t, "the topic is there", func() bool { return exists(t, a, name) })
 }
 
+func drop(t *testing.T, topic string) {
+	t.Helper()
+	a := admin(t)
+	if _, err := a.DeleteTopics(t.Context(), []string{topic}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the topic is gone", func() bool { return !exists(t, a, topic) })
+}
+
 func exists(t testing.TB, a *ck.AdminClient, name string) bool {
 	t.Helper()
 	result, err := a.DescribeTopics(t.Context(), ck.NewTopicCollectionOfTopicNames([]string{name}))

@@ -34,6 +34,7 @@ func TestKafkaIsASink(t *testing.T) {
 			}
 			return found
 		},
+		Drop:  drop,
 		Break: func(t *testing.T, s sink.Sink) { s.(*kafka.Sink).InjectFatal(t) },
 		Stuck: func(t *testing.T) sink.Sink {
 			cfg := settings(t)
@@ -222,16 +223,12 @@ func TestADeletedTopicIsNotCreatedByTheBroker(t *testing.T) {
 	if err := s.Publish(t.Context(), sinktest.Messages(topic, 1, 10)); err != nil {
 		t.Fatal(err)
 	}
-	a := admin(t)
-	if _, err := a.DeleteTopics(t.Context(), []string{topic}); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "the topic is gone", func() bool { return !exists(t, a, topic) })
+	drop(t, topic)
 	err := s.Publish(t.Context(), sinktest.Messages(topic, 11, 10))
 	if kafkasync.ClassOf(err) != kafkasync.Wait || !strings.Contains(err.Error(), topic) {
 		t.Errorf("got %v, want a fault of class wait that names the topic", err)
 	}
-	if exists(t, a, topic) {
+	if exists(t, admin(t), topic) {
 		t.Fatal("the topic was created behind our back")
 	}
 	if err := open(t, settings(t), kafka.Options{}).Publish(t.Context(), sinktest.Messages(topic, 11, 10)); err != nil {

@@ -206,7 +206,8 @@ func isTransient(err error) bool {
 	case ck.ErrTransport, ck.ErrResolve, ck.ErrAllBrokersDown, ck.ErrTimedOut, ck.ErrTimedOutQueue,
 		ck.ErrAuthentication, ck.ErrSsl, // librdkafka goes on trying: a broker may be half-way through a change
 		ck.ErrRequestTimedOut, ck.ErrLeaderNotAvailable, ck.ErrNotController, ck.ErrNetworkException,
-		ck.ErrBrokerNotAvailable, ck.ErrCoordinatorNotAvailable, ck.ErrThrottlingQuotaExceeded:
+		ck.ErrBrokerNotAvailable, ck.ErrCoordinatorNotAvailable, ck.ErrThrottlingQuotaExceeded,
+		ck.ErrNotLeaderForPartition, ck.ErrUnknownLeaderEpoch, ck.ErrFencedLeaderEpoch, ck.ErrOffsetNotAvailable: // a partition's leader moves
 		return true
 	default:
 		return false

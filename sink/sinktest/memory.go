@@ -3,15 +3,20 @@ package sinktest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"hash/fnv"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/kafkasync/kafkasync"
 	"github.com/kafkasync/kafkasync/sink"
 )
 
-var _ sink.Sink = (*MemorySink)(nil)
+var (
+	_ sink.Sink    = (*MemorySink)(nil)
+	_ sink.Locator = (*MemorySink)(nil)
+)
 
 // ErrScripted is the failure that FailAt scripts.
 var ErrScripted = errors.New("scripted failure")
@@ -36,6 +41,7 @@ type Memory struct {
 	calls   int
 	records []Record
 	next    map[place]int64
+	dropped map[string]int // how often each topic has been
 }
 
 type place struct {
@@ -62,6 +68,20 @@ func (m *Memory) Records() []Record {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Clone(m.records)
+}
+
+// Drop deletes a topic with all its records. The next use creates another one of that name.
+func (m *Memory) Drop(topic string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.records = slices.DeleteFunc(m.records, func(r Record) bool { return r.Topic == topic })
+	for p := range m.partitions() {
+		delete(m.next, place{topic, p})
+	}
+	if m.dropped == nil {
+		m.dropped = make(map[string]int)
+	}
+	m.dropped[topic]++
 }
 
 // Calls returns how many times Publish has been called, over all sinks.
@@ -109,6 +129,15 @@ func (m *Memory) append(msg *kafkasync.Message, partition int32) {
 	m.records = append(m.records, r)
 }
 
+func (m *Memory) locate(topic string) (id string, ends []int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for p := range m.partitions() {
+		ends = append(ends, m.next[place{topic, p}])
+	}
+	return fmt.Sprintf("%s-%d", topic, m.dropped[topic]+1), ends
+}
+
 // MemorySink is a sink on a Memory. It is for one goroutine.
 type MemorySink struct {
 	store  *Memory
@@ -117,11 +146,7 @@ type MemorySink struct {
 
 // Publish stores the messages, as far as the store's script lets it.
 func (s *MemorySink) Publish(ctx context.Context, msgs []kafkasync.Message) error {
-	if s.broken != nil {
-		return errors.Join(errors.New("the sink is of no further use"), s.broken)
-	}
-	if err := ctx.Err(); err != nil {
-		s.broken = err
+	if err := s.ready(ctx); err != nil {
 		return err
 	}
 	accept, err := len(msgs), error(nil)
@@ -135,6 +160,23 @@ func (s *MemorySink) Publish(ctx context.Context, msgs []kafkasync.Message) erro
 	s.store.store(msgs[:accept])
 	s.broken = err
 	return err
+}
+
+// Locate returns the topic as it is in the store; it never waits.
+func (s *MemorySink) Locate(ctx context.Context, topic string, delay time.Duration) (kafkasync.Pair, error) {
+	if err := s.ready(ctx); err != nil {
+		return kafkasync.Pair{}, err
+	}
+	id, ends := s.store.locate(topic)
+	return kafkasync.Pair{Topic: topic, Delay: delay, ID: id, Ends: ends}, nil
+}
+
+func (s *MemorySink) ready(ctx context.Context) error {
+	if s.broken != nil {
+		return errors.Join(errors.New("the sink is of no further use"), s.broken)
+	}
+	s.broken = ctx.Err()
+	return s.broken
 }
 
 // Close makes the sink unusable; the store keeps what is durable.

@@ -2,7 +2,7 @@
 // passes, and holds an in-memory Sink with scripted failures.
 //
 // It promises that whatever passes Run can carry a pipeline. It looks at a sink
-// only from outside: through Publish, Close, and a reader of its own.
+// only from outside: through Publish, Locate, Close, and a reader of its own.
 package sinktest
 
 import (
@@ -30,6 +30,8 @@ type Harness struct {
 	// Read returns the topic's records once there are at least n, those of each
 	// partition in order. It returns all that there are.
 	Read func(t *testing.T, topic string, n int) []Record
+	// Drop deletes a topic, and returns once it is gone.
+	Drop func(t *testing.T, topic string)
 	// Break makes the next Publish of s fail.
 	Break func(t *testing.T, s sink.Sink)
 	// Stuck opens a sink whose Publish waits until its context ends.
@@ -55,6 +57,8 @@ func Run(t *testing.T, h Harness) {
 		{"the end of the context returns promptly", cancelled},
 		{"a sink that failed is of no further use, and a new one goes on", failed},
 		{"a closed sink refuses, and closes twice", closed},
+		{"what is published lies behind where the topic was located", located},
+		{"a topic that was created again is another", recreated},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) { test.run(t, h) })

@@ -27,6 +27,7 @@ func TestMemoryIsASink(t *testing.T) {
 			return "products", 4
 		},
 		Read: func(*testing.T, string, int) []sinktest.Record { return store.Records() },
+		Drop: func(_ *testing.T, topic string) { store.Drop(topic) },
 		Break: func(*testing.T, sink.Sink) {
 			store.Before = sinktest.FailAt(store.Calls()+1, 4)
 		},
