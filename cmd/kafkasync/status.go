@@ -139,7 +139,7 @@ func (s screen) show(a answer) error {
 		text.Write(append(bytes.TrimSpace(a.raw), '\n'))
 	default:
 		text.WriteString(s.top())
-		err = writeStatus(&text, a.status)
+		err = writeStatus(&text, a.status, time.Now())
 	}
 	if err != nil {
 		return err

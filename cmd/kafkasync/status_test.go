@@ -20,9 +20,12 @@ import (
 	"github.com/kafkasync/kafkasync/internal/web"
 )
 
-// troubled is a status with everything in it.
+// moment is when the tests look, where it matters.
+func moment() time.Time { return time.Date(2026, 11, 21, 10, 30, 0, 250e6, time.UTC) }
+
+// troubled is a status with everything in it. It looks the same whenever it is looked at.
 func troubled() web.Status {
-	due := time.Date(2026, 11, 21, 10, 30, 0, 250e6, time.UTC)
+	due := time.Date(2024, 11, 21, 10, 30, 0, 0, time.UTC) // past
 	return web.Status{
 		Cluster: web.Cluster{ID: "6c1e", Leader: "a", Nodes: []web.Node{
 			{ID: "a", Address: "10.0.0.1:7480", Role: "leader"},
@@ -39,7 +42,7 @@ func troubled() web.Status {
 		},
 		Delays: []web.Delay{
 			{Topic: "products", DelayMS: 300000, Waiting: 12, NextDue: &due, LateSeconds: 0.5},
-			{Topic: "orders", DelayMS: 5000},
+			{Topic: "orders", DelayMS: 5000, Error: "dial tcp: refused"},
 		},
 		Gaps: []web.Gap{
 			{Pipeline: "shop", Table: "public.products", From: "0/1", To: "0/2", Cause: "a lost slot", Fix: "kafkasync backfill start shop"},
@@ -67,13 +70,72 @@ func answering(t *testing.T, s web.Status) http.HandlerFunc {
 	}
 }
 
+// delayed is a status of several delays: one whose delayer is in trouble, one that
+// has trouble with a topic, one that has just begun.
+func delayed() web.Status {
+	in := func(d time.Duration) *time.Time {
+		at := moment().Add(d)
+		return &at
+	}
+	const (
+		refused = "the consumer group kafkasync-delayer-3600000 may not be used: Broker: Group authorization failed; at risk: nothing: the topics keep the delay messages for 7d; to fix: allow READ on this group"
+		another = "the topic invoices is another one than before: it was deleted and created again; at risk: 1200 delay messages that the old one held"
+	)
+	return web.Status{
+		Pipelines: []web.Pipeline{{Name: "shop", State: "streaming"}},
+		Delays: []web.Delay{
+			{Topic: "products", DelayMS: 300000, Waiting: 250000, NextDue: in(-12 * time.Second), LateSeconds: 12},
+			{Topic: "products", DelayMS: 3600000, Waiting: 1204, NextDue: in(41*time.Minute + 6*time.Second + 1), Error: refused},
+			{Topic: "order_lines", DelayMS: 300000, Waiting: 812, NextDue: in(4*time.Minute + 12*time.Second)},
+			{Topic: "customers", DelayMS: 300000},
+			{Topic: "invoices", DelayMS: 300000, Waiting: 3, NextDue: in(time.Millisecond), Lost: 1200, Error: another},
+			{Topic: "prices", DelayMS: 3600000, Waiting: 1, NextDue: in(0), Error: refused},
+			{Topic: "audit", DelayMS: 36 * 3600000, Waiting: 1000000, NextDue: in(29*time.Hour + time.Minute)},
+			{Topic: "sessions", DelayMS: 36 * 3600000, Waiting: 17, NextDue: in(90*time.Minute - time.Second)},
+			{Topic: "ticks", DelayMS: 1500, Waiting: -1},
+		},
+	}
+}
+
 func TestStatusText(t *testing.T) {
-	for name, s := range map[string]web.Status{"status.txt": troubled(), "status_empty.txt": {}} {
+	for name, s := range map[string]web.Status{
+		"status.txt": troubled(), "status_delays.txt": delayed(), "status_empty.txt": {},
+	} {
 		var out bytes.Buffer
-		if err := main.WriteStatus(&out, s); err != nil {
+		if err := main.WriteStatus(&out, s, moment()); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		golden(t, name, out.String())
+	}
+}
+
+// Every table has a topic and the default delay, unless its rule says otherwise.
+func TestStatusOfThousandsOfDelayedTopicsShowsTheWorst(t *testing.T) {
+	next := moment().Add(time.Minute)
+	var s web.Status
+	for i := range 2000 {
+		s.Delays = append(s.Delays, web.Delay{
+			Topic: fmt.Sprintf("t%d", i), DelayMS: 300000, Waiting: 1, NextDue: &next, Error: "Kafka is away; to fix: start it",
+		})
+	}
+	s.Delays[100].Waiting, s.Delays[300].LateSeconds, s.Delays[200].Lost = 500, 2, 7
+	var out bytes.Buffer
+	if err := main.WriteStatus(&out, s, moment()); err != nil {
+		t.Fatal(err)
+	}
+	var topics []string
+	for line := range strings.Lines(out.String()) {
+		if name, _, ok := strings.Cut(line, "  "); ok && strings.HasPrefix(name, "t") {
+			topics = append(topics, name)
+		}
+	}
+	if len(topics) != 20 || strings.Join(topics[17:], " ") != "t100 t200 t300" {
+		t.Errorf("got the topics %s, want 20, at their end the three that differ", topics)
+	}
+	for _, want := range []string{"and 1980 more  5m     1,980 ", "\n\ndelay 5m\n  error: Kafka is away\n  to fix: start it\n"} {
+		if strings.Count(out.String(), want) != 1 {
+			t.Errorf("got %s, want %q in it once", out.String(), want)
+		}
 	}
 }
 
@@ -87,7 +149,7 @@ func TestStatusOfThousandsOfTablesIsShort(t *testing.T) {
 	}
 	s.Gaps = append(s.Gaps, web.Gap{Pipeline: "shop", Table: "public.late", To: "0/3", Cause: "covered late"})
 	var out bytes.Buffer
-	if err := main.WriteStatus(&out, s); err != nil {
+	if err := main.WriteStatus(&out, s, moment()); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"public.t99 and 1900 more\n", "public.t19 ", "and 1980 more", "kafkasync status --json lists them all", "public.late"} {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -11,8 +12,8 @@ import (
 	"github.com/kafkasync/kafkasync/internal/web"
 )
 
-// writeStatus prints a status for a person.
-func writeStatus(w io.Writer, s web.Status) error {
+// writeStatus prints a status for a person who reads it now.
+func writeStatus(w io.Writer, s web.Status, now time.Time) error {
 	var text strings.Builder
 	leader := "no leader"
 	if s.Cluster.Leader != "" {
@@ -24,7 +25,7 @@ func writeStatus(w io.Writer, s web.Status) error {
 	for _, p := range s.Pipelines {
 		appendPipeline(&text, p)
 	}
-	appendSection(&text, delayRows(s.Delays))
+	appendDelays(&text, s.Delays, now)
 	appendSection(&text, gapRows(s.Gaps))
 	_, err := io.WriteString(w, text.String())
 	return err
@@ -63,11 +64,14 @@ func appendPipeline(text *strings.Builder, p web.Pipeline) {
 	for _, u := range p.Uncovered[:min(mostTables, len(p.Uncovered))] {
 		fmt.Fprintf(text, "  %s\n", indent("  ", labelled("not covered", u.Table+": "+u.Why)))
 	}
-	if p.Error == "" {
-		return
+	if p.Error != "" {
+		appendError(text, p.Error)
 	}
-	// An error of the program says "what; at risk: which data; to fix: what to do".
-	problem, fix := cutLast(p.Error, "; to fix: ")
+}
+
+// appendError prints an error of the program, which says "what; at risk: which data; to fix: what to do".
+func appendError(text *strings.Builder, problem string) {
+	problem, fix := cutLast(problem, "; to fix: ")
 	problem, risk := cutLast(problem, "; at risk: ")
 	lines := append([]string{indent("  ", labelled("error", problem))}, riskAndFix(risk, fix)...)
 	fmt.Fprintf(text, "  %s\n", strings.Join(lines, "\n  "))
@@ -92,18 +96,156 @@ func cutLast(s, sep string) (before, after string) {
 	return s[:at], s[at+len(sep):]
 }
 
-func delayRows(delays []web.Delay) [][]string {
-	rows := [][]string{{"DELAYED TOPIC", "DELAY", "WAITING, AT MOST", "LATE", "NEXT DUE"}}
-	for _, d := range delays {
-		due := "nothing"
-		if d.NextDue != nil {
-			due = d.NextDue.UTC().Format(time.RFC3339)
+// appendDelays prints the delays, the shortest first, and below them what is wrong.
+func appendDelays(text *strings.Builder, all []web.Delay, now time.Time) {
+	var delays [][]web.Delay // the topics of each
+	all = slices.Clone(all)
+	slices.SortStableFunc(all, func(a, b web.Delay) int { return cmp.Compare(a.DelayMS, b.DelayMS) })
+	for i, d := range all {
+		if i == 0 || d.DelayMS != all[i-1].DelayMS {
+			delays = append(delays, nil)
 		}
-		rows = append(rows, []string{
-			d.Topic, seconds(float64(d.DelayMS) / 1000), strconv.FormatInt(d.Waiting, 10), seconds(d.LateSeconds), due,
-		})
+		last := &delays[len(delays)-1]
+		*last = append(*last, d)
+	}
+	var shown []web.Delay
+	for _, topics := range delays {
+		shown = append(shown, abridgedDelay(topics)...)
+	}
+	appendSection(text, delayRows(shown, now))
+	for _, topics := range delays {
+		appendDelayErrors(text, topics)
+	}
+}
+
+// mostDelayed is how many topics of one delay are listed one by one: thousands of
+// tables may have a topic each, and by default all have the same delay.
+const mostDelayed = 20
+
+// abridgedDelay returns the topics of one delay. Of very many those are kept that are
+// looked for, in their order, so that --watch does not jump; a last one is the rest.
+func abridgedDelay(topics []web.Delay) []web.Delay {
+	more := len(topics) - mostDelayed
+	if more <= 0 {
+		return topics
+	}
+	worst := slices.Clone(topics)
+	slices.SortStableFunc(worst, func(a, b web.Delay) int {
+		return cmp.Or(cmp.Compare(b.Lost, a.Lost), cmp.Compare(b.LateSeconds, a.LateSeconds), cmp.Compare(b.Waiting, a.Waiting))
+	})
+	kept := make(map[string]bool, mostDelayed)
+	for _, d := range worst[:mostDelayed] {
+		kept[d.Topic] = true
+	}
+	shown := make([]web.Delay, 0, mostDelayed+1)
+	rest := web.Delay{Topic: fmt.Sprintf("and %d more", more), DelayMS: topics[0].DelayMS}
+	for _, d := range topics {
+		if kept[d.Topic] {
+			shown = append(shown, d)
+			continue
+		}
+		rest.Lost += d.Lost
+		rest.LateSeconds = max(rest.LateSeconds, d.LateSeconds)
+		if d.Waiting < 0 || rest.Waiting < 0 {
+			rest.Waiting = -1 // a sum without one of its parts is no upper bound
+		} else {
+			rest.Waiting += d.Waiting
+		}
+		if d.NextDue != nil && (rest.NextDue == nil || d.NextDue.Before(*rest.NextDue)) {
+			rest.NextDue = d.NextDue
+		}
+	}
+	return append(shown, rest)
+}
+
+func delayRows(delays []web.Delay, now time.Time) [][]string {
+	rows := [][]string{{"DELAYED TOPIC", "DELAY", "WAITING, AT MOST", "NEXT DUE", "LATE"}}
+	lossy := slices.ContainsFunc(delays, func(d web.Delay) bool { return d.Lost > 0 })
+	if lossy {
+		rows[0] = append(rows[0], "LOST")
+	}
+	for _, d := range delays {
+		waiting, next := "not known yet", due(d.NextDue, now)
+		if d.Waiting >= 0 {
+			waiting = grouped(d.Waiting)
+		} else if d.NextDue == nil {
+			next = waiting // "nothing" would be a promise
+		}
+		row := []string{d.Topic, span(d.DelayMS), waiting, next, seconds(d.LateSeconds)}
+		if lossy {
+			row = append(row, grouped(d.Lost))
+		}
+		rows = append(rows, row)
 	}
 	return rows
+}
+
+// appendDelayErrors prints what is wrong with one delay. It has one delayer for all of
+// its topics, so most of its errors are the same for all of them.
+func appendDelayErrors(text *strings.Builder, topics []web.Delay) {
+	var problems []string
+	of := map[string][]string{}
+	for _, d := range topics {
+		if d.Error == "" {
+			continue
+		}
+		if len(of[d.Error]) == 0 {
+			problems = append(problems, d.Error)
+		}
+		of[d.Error] = append(of[d.Error], d.Topic)
+	}
+	for _, problem := range problems {
+		fmt.Fprintf(text, "\ndelay %s\n", span(topics[0].DelayMS))
+		if names := of[problem]; len(names) < len(topics) {
+			fmt.Fprintf(text, "  topics: %s\n", abridged(names))
+		}
+		appendError(text, problem)
+	}
+}
+
+// due says how far away a time is, as exactly as is worth knowing.
+func due(next *time.Time, now time.Time) string {
+	if next == nil {
+		return "nothing"
+	}
+	left, unit := next.Sub(now), time.Second
+	switch {
+	case left <= 0:
+		return "now"
+	case left > 24*time.Hour:
+		unit = time.Hour
+	case left > time.Hour:
+		unit = time.Minute
+	}
+	// Rounded up: nothing is ever due before what is said here.
+	return "in " + span((left + unit - 1).Truncate(unit).Milliseconds())
+}
+
+// span writes a length of time as one would in the file: 30s, 5m, 1h30m, 7d.
+func span(ms int64) string {
+	text := ""
+	for _, unit := range []struct {
+		name string
+		ms   int64
+	}{{"d", 24 * 3600e3}, {"h", 3600e3}, {"m", 60e3}} {
+		if n := ms / unit.ms; n > 0 {
+			text += strconv.FormatInt(n, 10) + unit.name
+			ms %= unit.ms
+		}
+	}
+	if ms > 0 || text == "" {
+		text += strconv.FormatFloat(float64(ms)/1000, 'f', -1, 64) + "s"
+	}
+	return text
+}
+
+// grouped writes a number that is not negative with its thousands apart.
+func grouped(n int64) string {
+	digits := strconv.FormatInt(n, 10)
+	for at := len(digits) - 3; at > 0; at -= 3 {
+		digits = digits[:at] + "," + digits[at:]
+	}
+	return digits
 }
 
 // mostAlike is how many gaps that differ by the table alone are listed one by one: a recovery
