@@ -67,7 +67,7 @@ func TestTheExampleOfTheDesignLoads(t *testing.T) {
 		Listen: "10.0.0.1:7480", Token: "write-token", ReadToken: "read-token", TLS: config.TLS{Cert: "web.pem", Key: "web.key"},
 	})
 	expect(t, "kafka", c.Kafka, kafka.Config{
-		Brokers: []string{"127.0.0.1:9092"}, Topics: kafka.Topics{Create: true, Partitions: 12, Replication: -1},
+		Brokers: []string{"127.0.0.1:9092"}, Topics: kafka.Topics{Create: true, Partitions: 12, Replication: -1, Delay: 5 * time.Minute},
 	})
 	expect(t, "postgres", c.Pipelines[0].Postgres, postgres.Config{
 		URL:      "postgres://cdc@db1,db2/shop?target_session_attrs=read-write",
@@ -89,7 +89,7 @@ func TestWhatIsLeftOutHasItsDefault(t *testing.T) {
 	expect(t, "data_dir", c.DataDir, "./data")
 	expect(t, "node", c.NodeID, "a")
 	expect(t, "http", c.HTTP, config.HTTP{Listen: "127.0.0.1:7480"})
-	expect(t, "topics", c.Kafka.Topics, kafka.Topics{Create: true, Partitions: 12, Replication: -1})
+	expect(t, "topics", c.Kafka.Topics, kafka.Topics{Create: true, Partitions: 12, Replication: -1, Delay: 5 * time.Minute})
 	expect(t, "slot", c.Pipelines[0].Postgres.Slot, "kafkasync_shop")
 	expect(t, "publication", c.Pipelines[0].Postgres.Publication, "kafkasync_shop")
 	expect(t, "encoding", c.Pipelines[0].Encoding, route.Encoding{})
@@ -130,7 +130,7 @@ pipelines:
 		Properties: map[string]string{
 			"linger.ms": "5", "socket.keepalive.enable": "true", "compression.type": "zstd", "sasl.password": "x",
 		},
-		Topics: kafka.Topics{Partitions: 24, Replication: 3, Config: map[string]string{"retention.ms": "86400000"}},
+		Topics: kafka.Topics{Partitions: 24, Replication: 3, Config: map[string]string{"retention.ms": "86400000"}, Delay: 36 * time.Hour},
 	})
 	p := c.Pipelines[0]
 	expect(t, "postgres", p.Postgres, postgres.Config{
@@ -163,6 +163,18 @@ func TestADelayIsWrittenAsPeopleWriteTimes(t *testing.T) {
 			t.Errorf("delay: %s: got %v, want an error that names the bounds", written, err)
 		}
 	}
+}
+
+func TestNewTopicsAreForTheLongestDelayOfAllPipelines(t *testing.T) {
+	const more = `
+  - name: crm
+    source: {postgres: {url: "postgres://cdc@db/crm"}}
+    tables: [{match: public.people, delay: 2h}, {match: public.log, skip: true}, {match: "public.*", delay: 0}]
+`
+	c := mustParse(t, strings.TrimSpace(minimal)+more)
+	expect(t, "longest delay", c.Kafka.Topics.Delay, 2*time.Hour)
+	c = mustParse(t, strings.Replace(minimal, "match: public.products", "match: public.products, delay: 0", 1))
+	expect(t, "longest delay without any", c.Kafka.Topics.Delay, time.Duration(0))
 }
 
 func TestReferencesAreReplacedOnce(t *testing.T) {

@@ -40,6 +40,9 @@ func (r *reader) pipelines(o *object, topics *kafka.Topics) []Pipeline {
 		}
 		pipelines = append(pipelines, c)
 	}
+	for _, one := range routes.all {
+		topics.Delay = max(topics.Delay, one.rule.Delay)
+	}
 	r.checkTopics(routes)
 	r.checkCompaction(topics, routes)
 	return pipelines

@@ -141,7 +141,7 @@ func (s *Sink) checkMissing(ctx context.Context, t Topic, missing error) kafkasy
 	if !s.cfg.Topics.Create {
 		return finding("K02", s.missingFault(t.Name, missing))
 	}
-	if err := s.tryCreate(ctx, s.specification(t.Name, ""), true); err != nil {
+	if err := s.tryCreate(ctx, s.specification(t.Name, nil), true); err != nil {
 		return finding("K02", s.topicFault(t.Name, err))
 	}
 	return kafkasync.Finding{

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 )
@@ -30,6 +31,7 @@ type Topics struct {
 	Partitions  int               // of topics that we create; 0: DefaultPartitions
 	Replication int               // of topics that we create; -1 and 0: the broker's default
 	Config      map[string]string // further topic settings of topics that we create
+	Delay       time.Duration     // the longest of the file: topics that we create keep their messages so much longer; 0: none
 }
 
 // Refused returns why a librdkafka property cannot be set, or "" if it can.

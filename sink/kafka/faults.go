@@ -182,15 +182,6 @@ func (s *Sink) silenceFault(silent time.Duration) error {
 	return fault
 }
 
-func (s *Sink) createCommand(name string) string {
-	replicas := ""
-	if r := s.cfg.replication(); r > 0 {
-		replicas = fmt.Sprintf(" --replication-factor %d", r)
-	}
-	return fmt.Sprintf("kafka-topics.sh --bootstrap-server %s --create --topic %s --partitions %d%s --config message.timestamp.type=LogAppendTime",
-		s.cfg.brokers(), name, s.cfg.partitions(), replicas)
-}
-
 func (s *Sink) grantCommand(name string) string {
 	return fmt.Sprintf("kafka-acls.sh --bootstrap-server %s --add --allow-principal 'User:%s' --topic %s "+
 		"--operation Describe --operation Write --operation Create", s.cfg.brokers(), s.principal(), name)

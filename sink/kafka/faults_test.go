@@ -1,11 +1,9 @@
 package kafka_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"strings"
 	"testing"
@@ -164,39 +162,5 @@ func TestAMissingGrantWaitsAndNamesTheGrant(t *testing.T) {
 				t.Errorf("got fix %q, want %q in it", fault.Fix, test.fix)
 			}
 		})
-	}
-}
-
-func TestATopicIsCreatedWithoutLogAppendTimeWhereThatIsRefused(t *testing.T) {
-	cluster, cfg := fake(t)
-	cluster.ControlKey(int16(kmsg.CreateTopics), func(r kmsg.Request) (kmsg.Response, error, bool) {
-		cluster.KeepControl()
-		request := r.(*kmsg.CreateTopicsRequest)
-		if len(request.Topics[0].Configs) == 0 {
-			return nil, nil, false
-		}
-		const policyViolation = 44
-		response := request.ResponseKind().(*kmsg.CreateTopicsResponse)
-		topic := kmsg.NewCreateTopicsResponseTopic()
-		topic.Topic, topic.ErrorCode = request.Topics[0].Topic, policyViolation
-		response.Topics = append(response.Topics, topic)
-		return response, nil, true
-	})
-	var log bytes.Buffer
-	s := open(t, cfg, kafka.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
-	if err := s.Publish(t.Context(), sinktest.Messages("products", 1, 10)); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(log.String(), "level=WARN") || !strings.Contains(log.String(), "LogAppendTime") {
-		t.Errorf("got log %q, want a warning about LogAppendTime", log.String())
-	}
-	// A setting that the file asks for is not left out.
-	cfg.Topics.Config = map[string]string{"message.timestamp.type": "LogAppendTime"}
-	err := open(t, cfg, kafka.Options{}).Publish(t.Context(), sinktest.Messages("orders", 1, 10))
-	if kafkasync.ClassOf(err) != kafkasync.Wait || !strings.Contains(err.Error(), "policy") {
-		t.Errorf("got %v, want a fault of class wait that names the policy", err)
 	}
 }

@@ -236,32 +236,6 @@ func TestADeletedTopicIsNotCreatedByTheBroker(t *testing.T) {
 	}
 }
 
-func TestATopicIsCreatedAsTheFileSays(t *testing.T) {
-	topic := devtest.Topic(t)
-	cfg := settings(t)
-	cfg.Topics.Partitions = 5
-	cfg.Topics.Config = map[string]string{"retention.ms": "1234567"}
-	if err := open(t, cfg, kafka.Options{}).Publish(t.Context(), sinktest.Messages(topic, 1, 1)); err != nil {
-		t.Fatal(err)
-	}
-	results, err := admin(t).DescribeConfigs(t.Context(), []ck.ConfigResource{{Type: ck.ResourceTopic, Name: topic}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, want := range map[string]string{"retention.ms": "1234567", "message.timestamp.type": "LogAppendTime"} {
-		if got := results[0].Config[name].Value; got != want {
-			t.Errorf("%s: got %s, want %s", name, got, want)
-		}
-	}
-	metadata, err := admin(t).GetMetadata(&topic, false, 10000)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := len(metadata.Topics[topic].Partitions); got != 5 {
-		t.Errorf("got %d partitions, want 5", got)
-	}
-}
-
 func TestNothingIsLoggedOrHeldWhileAllIsWell(t *testing.T) {
 	var log bytes.Buffer
 	s := open(t, settings(t), kafka.Options{

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"time"
 
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
@@ -82,48 +81,6 @@ func (s *Sink) describe(ctx context.Context, name string) (ck.TopicDescription, 
 		return topic, topic.Error
 	}
 	return topic, nil
-}
-
-// create makes the topic with the broker's own time in its records: the
-// delayer then has one clock. Another node may create it at the same time.
-func (s *Sink) create(ctx context.Context, name string) error {
-	const timestamps = "message.timestamp.type"
-	err := s.tryCreate(ctx, s.specification(name, timestamps), false)
-	_, ours := s.cfg.Topics.Config[timestamps]
-	if !ours && (isCode(err, ck.ErrInvalidConfig) || isCode(err, ck.ErrPolicyViolation)) {
-		// Hosted Kafkas refuse settings; without it the delayer takes the later of two clocks.
-		refused := err
-		if err = s.tryCreate(ctx, s.specification(name, ""), false); err == nil {
-			s.log.Warn("topic created without message.timestamp.type=LogAppendTime, which was refused",
-				"topic", name, "error", refused)
-		}
-	}
-	return err
-}
-
-// specification is the topic as we create it; LogAppendTime is set under timestamps, if that is not "".
-func (s *Sink) specification(name, timestamps string) ck.TopicSpecification {
-	settings := maps.Clone(s.cfg.Topics.Config)
-	if timestamps != "" {
-		settings = map[string]string{timestamps: "LogAppendTime"}
-		maps.Copy(settings, s.cfg.Topics.Config)
-	}
-	return ck.TopicSpecification{
-		Topic: name, NumPartitions: s.cfg.partitions(), ReplicationFactor: s.cfg.replication(), Config: settings,
-	}
-}
-
-func (s *Sink) tryCreate(ctx context.Context, spec ck.TopicSpecification, dryRun bool) error {
-	results, err := s.admin.CreateTopics(ctx, []ck.TopicSpecification{spec}, ck.SetAdminValidateOnly(dryRun))
-	if err != nil {
-		return err
-	}
-	for _, r := range results {
-		if code := r.Error.Code(); code != ck.ErrNoError && code != ck.ErrTopicAlreadyExists {
-			return r.Error
-		}
-	}
-	return nil
 }
 
 // partitions returns how many partitions the topic has, once each has a leader
