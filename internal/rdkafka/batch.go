@@ -77,6 +77,6 @@ func (p *Producer) Produce(b *Batch, from int) (int, error) {
 	if from == len(b.records) {
 		return 0, nil
 	}
-	done := C.ks_produce(p.client, &b.records[from], C.int(len(b.records)-from), (*C.char)(unsafe.Pointer(unsafe.SliceData(b.bytes))))
+	done := C.ks_produce(p.handle, &b.records[from], C.int(len(b.records)-from), (*C.char)(unsafe.Pointer(unsafe.SliceData(b.bytes))))
 	return int(done.taken), failure(done.err)
 }
