@@ -24,6 +24,29 @@ function seconds(s) {
   return (s / 3600).toFixed(1) + " h";
 }
 
+// A length of time as one would write it in the file: 30s, 5m, 1h30m, 7d.
+function span(ms) {
+  let text = "";
+  for (const [name, unit] of [["d", 86400000], ["h", 3600000], ["m", 60000]]) {
+    if (ms >= unit) text += Math.floor(ms / unit) + name;
+    ms %= unit;
+  }
+  return ms > 0 || text === "" ? text + ms / 1000 + "s" : text;
+}
+
+// How far away a time is, rounded up to what is worth knowing.
+function due(time) {
+  if (!time) return "nothing";
+  const left = new Date(time) - Date.now();
+  if (left <= 0) return "now";
+  const unit = left > 86400000 ? 3600000 : left > 3600000 ? 60000 : 1000;
+  return "in " + span(Math.ceil(left / unit) * unit);
+}
+
+function grouped(n) {
+  return n.toLocaleString("en");
+}
+
 // columns: [title, class, cell of a row]; extra: a further row below a row, or null.
 function table(columns, rows, extra) {
   const head = element("tr", "", ...columns.map(([title, cls]) => element("th", cls === "number" ? cls : "", title)));
@@ -60,6 +83,58 @@ function section(title, rows, columns, extra) {
   ];
 }
 
+// Thousands of tables may have a topic each, and by default all have the same delay.
+const MOST_DELAYED = 20;
+
+// Of very many topics of one delay those are kept that are looked for, in their order; a last row is the rest.
+function abridged(topics) {
+  if (topics.length <= MOST_DELAYED) return topics;
+  const worst = [...topics].sort((a, b) => b.lost - a.lost || b.late_seconds - a.late_seconds || b.waiting - a.waiting);
+  const kept = new Set(worst.slice(0, MOST_DELAYED));
+  const others = topics.filter((d) => !kept.has(d));
+  const dues = others.map((d) => d.next_due).filter(Boolean).sort((a, b) => new Date(a) - new Date(b));
+  return [...topics.filter((d) => kept.has(d)), {
+    topic: "and " + grouped(others.length) + " more",
+    delay_ms: topics[0].delay_ms,
+    waiting: others.some((d) => d.waiting < 0) ? -1 : others.reduce((sum, d) => sum + d.waiting, 0),
+    next_due: dues[0] || null,
+    late_seconds: Math.max(...others.map((d) => d.late_seconds)),
+    lost: others.reduce((sum, d) => sum + d.lost, 0),
+  }];
+}
+
+// A delay has one delayer for all of its topics, so most of its errors are the same for all of them.
+function delayFaults(topics) {
+  return [...new Set(topics.map((d) => d.error).filter(Boolean))].flatMap((error) => {
+    const of = topics.filter((d) => d.error === error).map((d) => d.topic);
+    const more = of.length > MOST_DELAYED ? " and " + grouped(of.length - MOST_DELAYED) + " more" : "";
+    const where = of.length === topics.length ? "delay " + span(topics[0].delay_ms) : of.slice(0, MOST_DELAYED).join(", ") + more;
+    return fault(where + ": " + error);
+  });
+}
+
+function delays(all) {
+  if (!all.length) return [];
+  const rows = [], below = new Map();
+  for (const ms of [...new Set(all.map((d) => d.delay_ms))].sort((a, b) => a - b)) {
+    const topics = all.filter((d) => d.delay_ms === ms);
+    rows.push(...abridged(topics));
+    const faults = delayFaults(topics);
+    if (faults.length) below.set(rows[rows.length - 1], faults);
+  }
+  const columns = [
+    ["Topic", "", (d) => d.topic],
+    ["Delay", "number", (d) => span(d.delay_ms)],
+    ["Waiting, at most", "number", (d) => (d.waiting < 0 ? "not known yet" : grouped(d.waiting))],
+    ["Next due", "number", (d) => (d.waiting < 0 && !d.next_due ? "not known yet" : due(d.next_due))],
+    ["Late", "number", (d) => element("span", d.late_seconds >= 1 ? "state late" : "", seconds(d.late_seconds))],
+  ];
+  if (all.some((d) => d.lost > 0)) {
+    columns.push(["Lost", "number", (d) => element("span", d.lost > 0 ? "state lost" : "", grouped(d.lost))]);
+  }
+  return section("Delays", rows, columns, (d) => below.get(d));
+}
+
 function show(s) {
   const leader = s.cluster.leader ? "leader " + s.cluster.leader : "no leader";
   document.getElementById("summary").textContent = "cluster " + s.cluster.id + " · " + leader;
@@ -81,13 +156,7 @@ function show(s) {
       ["Raft entries behind", "number", (n) => String(n.behind)],
     ]),
   ];
-  if (s.delays.length) main.push(...section("Delays", s.delays, [
-    ["Topic", "", (d) => d.topic],
-    ["Delay", "number", (d) => seconds(d.delay_ms / 1000)],
-    ["Waiting, at most", "number", (d) => String(d.waiting)],
-    ["Next due", "", (d) => (d.next_due ? new Date(d.next_due).toLocaleTimeString() : "nothing")],
-    ["Late", "number", (d) => seconds(d.late_seconds)],
-  ]));
+  main.push(...delays(s.delays));
   if (s.gaps.length) main.push(...section("Gaps: changes that were not published", s.gaps, [
     ["Pipeline", "", (g) => g.pipeline],
     ["Table", "code", (g) => g.table],
