@@ -2,7 +2,9 @@ package raftstate
 
 import (
 	"fmt"
+	"time"
 
+	"github.com/kafkasync/kafkasync"
 	"github.com/kafkasync/kafkasync/source"
 )
 
@@ -20,6 +22,9 @@ const (
 	kindCover
 	kindSkip
 	kindDrop
+	kindUse
+	kindName
+	kindRelease
 )
 
 // version is the one that this release writes of a kind; it reads the earlier ones as well.
@@ -90,6 +95,26 @@ type drop struct {
 	epoch    uint64
 }
 
+// use says that messages of a topic are about to carry a delay.
+type use struct {
+	pipeline string
+	epoch    uint64
+	pair     kafkasync.Pair
+}
+
+// name replaces what a member's rules name. None stands for a member that names nothing any more.
+type name struct {
+	member  string
+	namings []Naming // sorted, each once
+}
+
+// release says that a pair is not in use any more, as far as who proposes it saw at a revision.
+type release struct {
+	topic    string
+	delay    time.Duration
+	revision uint64
+}
+
 func (identify) kind() kind { return kindIdentify }
 func (grant) kind() kind    { return kindGrant }
 func (commit) kind() kind   { return kindCommit }
@@ -98,6 +123,9 @@ func (declare) kind() kind  { return kindDeclare }
 func (cover) kind() kind    { return kindCover }
 func (skip) kind() kind     { return kindSkip }
 func (drop) kind() kind     { return kindDrop }
+func (use) kind() kind      { return kindUse }
+func (name) kind() kind     { return kindName }
+func (release) kind() kind  { return kindRelease }
 
 func (c identify) put(b []byte) []byte { return putString(b, c.clusterID) }
 
@@ -125,6 +153,14 @@ func (c skip) put(b []byte) []byte {
 }
 
 func (c drop) put(b []byte) []byte { return putUint(putString(b, c.pipeline), c.epoch) }
+
+func (c use) put(b []byte) []byte { return putPair(putUint(putString(b, c.pipeline), c.epoch), c.pair) }
+
+func (c name) put(b []byte) []byte { return putNamings(putString(b, c.member), c.namings) }
+
+func (c release) put(b []byte) []byte {
+	return putUint(putInt(putString(b, c.topic), int64(c.delay)), c.revision)
+}
 
 func encode(c command) []byte {
 	return c.put([]byte{byte(c.kind()), c.kind().version()})
@@ -155,6 +191,12 @@ func decode(data []byte) (command, error) {
 		c = skip{pipeline: r.string(), epoch: r.uint(), position: source.Position(r.string()), cause: r.string()}
 	case kindDrop:
 		c = drop{pipeline: r.string(), epoch: r.uint()}
+	case kindUse:
+		c = use{pipeline: r.string(), epoch: r.uint(), pair: r.pair()}
+	case kindName:
+		c = name{member: r.string(), namings: r.namings()}
+	case kindRelease:
+		c = release{topic: r.string(), delay: time.Duration(r.int()), revision: r.uint()}
 	default:
 		return nil, fmt.Errorf("command %d of version %d: unknown", k, version)
 	}

@@ -5,9 +5,11 @@ import (
 	"encoding/hex"
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/raft"
 
+	"github.com/kafkasync/kafkasync"
 	"github.com/kafkasync/kafkasync/source"
 )
 
@@ -37,6 +39,21 @@ func TestCommandBytesNeverChange(t *testing.T) {
 		{cover{pipeline: "shop", epoch: 3}, "0601" + "0000000473686f70" + "0000000000000003" + "0000000000000000" + "0000000000000000"},
 		{skip{pipeline: "shop", epoch: 3, position: "0/16", cause: "x"}, "0701" + "0000000473686f70" + "0000000000000003" + "00000004302f3136" + "0000000178"},
 		{drop{pipeline: "shop", epoch: 3}, "0801" + "0000000473686f70" + "0000000000000003"},
+		{
+			use{pipeline: "shop", epoch: 3, pair: kafkasync.Pair{Topic: "t", Delay: 5 * time.Minute, ID: "x", Ends: []int64{7, 0}}},
+			"0901" + "0000000473686f70" + "0000000000000003" + "0000000174" + "00000045d964b800" + "0000000178" +
+				"0000000000000002" + "0000000000000007" + "0000000000000000",
+		},
+		{
+			use{pipeline: "shop", epoch: 3, pair: kafkasync.Pair{Topic: "t", Delay: time.Millisecond}},
+			"0901" + "0000000473686f70" + "0000000000000003" + "0000000174" + "00000000000f4240" + "00000000" + "0000000000000000",
+		},
+		{
+			name{member: "a", namings: []Naming{{Topics: "shop.*", Delay: time.Second}, {Topics: "t", Delay: 5 * time.Minute}}},
+			"0a01" + "0000000161" + "0000000000000002" + "0000000673686f702e2a" + "000000003b9aca00" + "0000000174" + "00000045d964b800",
+		},
+		{name{member: "a"}, "0a01" + "0000000161" + "0000000000000000"},
+		{release{topic: "t", delay: 5 * time.Minute, revision: 4}, "0b01" + "0000000174" + "00000045d964b800" + "0000000000000004"},
 	}
 	for _, tt := range tests {
 		if got := hex.EncodeToString(encode(tt.command)); got != tt.want {
@@ -86,6 +103,11 @@ func TestCommandsThatNoReleaseWroteAreRefused(t *testing.T) {
 		"a count beyond it":    append(encode(declare{pipeline: "shop"}), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff),
 	}
 	tests["a count beyond it"][0] = byte(kindCover)
+	ends, namings := encode(use{pipeline: "shop", epoch: 3, pair: testPair("t", time.Second)}), encode(name{member: "a"})
+	tests["one end too few"] = ends[:len(ends)-8]
+	tests["a newer use"] = append([]byte{byte(kindUse), 2}, ends[2:]...)
+	tests["namings beyond it"] = append(namings[:len(namings)-1], 1)
+	tests["a newer release"] = append([]byte{byte(kindRelease), 2}, encode(release{topic: "t"})[2:]...)
 	for i := range whole {
 		tests["the first bytes of one, "+hex.EncodeToString(whole[:i])] = whole[:i]
 	}
@@ -109,6 +131,10 @@ func FuzzDecodeCommand(f *testing.F) {
 		},
 		skip{pipeline: "shop", epoch: 3, position: "0/16", cause: "x"},
 		drop{pipeline: "shop", epoch: 3},
+		use{pipeline: "shop", epoch: 3, pair: testPair("t", time.Second)},
+		name{member: "a", namings: []Naming{{Topics: "t*", Delay: time.Second}}},
+		name{member: "a"},
+		release{topic: "t", delay: time.Second, revision: 4},
 	} {
 		f.Add(encode(c))
 	}
@@ -137,19 +163,24 @@ func FuzzDecodeCommand(f *testing.F) {
 func FuzzEncodeCommand(f *testing.F) {
 	f.Add("shop", "a", uint64(1), uint64(2), int64(-3))
 	f.Add("", "\x00\xff", ^uint64(0), uint64(0), int64(1<<62))
-	f.Fuzz(func(t *testing.T, name, text string, epoch, n uint64, number int64) {
+	f.Fuzz(func(t *testing.T, pipeline, text string, epoch, n uint64, number int64) {
 		for _, c := range []command{
 			identify{clusterID: text},
-			grant{pipeline: name, holder: text, micros: number},
-			commit{pipeline: name, epoch: epoch, n: n, position: source.Position(text), intact: source.Position(name)},
-			raise{pipeline: name, epoch: epoch, ceiling: number},
-			declare{pipeline: name, epoch: epoch},
+			grant{pipeline: pipeline, holder: text, micros: number},
+			commit{pipeline: pipeline, epoch: epoch, n: n, position: source.Position(text), intact: source.Position(pipeline)},
+			raise{pipeline: pipeline, epoch: epoch, ceiling: number},
+			declare{pipeline: pipeline, epoch: epoch},
 			cover{
-				pipeline: name, epoch: epoch, covered: []source.Coverage{{Table: text, Since: source.Position(name)}, {ID: text}},
-				gaps: []source.Gap{{Table: name, To: source.Position(text)}, {Cause: text}},
+				pipeline: pipeline, epoch: epoch, covered: []source.Coverage{{Table: text, Since: source.Position(pipeline)}, {ID: text}},
+				gaps: []source.Gap{{Table: pipeline, To: source.Position(text)}, {Cause: text}},
 			},
-			skip{pipeline: name, epoch: epoch, position: source.Position(text), cause: name},
-			drop{pipeline: name, epoch: epoch},
+			skip{pipeline: pipeline, epoch: epoch, position: source.Position(text), cause: pipeline},
+			drop{pipeline: pipeline, epoch: epoch},
+			use{pipeline: pipeline, epoch: epoch, pair: kafkasync.Pair{
+				Topic: text, Delay: time.Duration(number), ID: pipeline, Ends: []int64{number, -number},
+			}},
+			name{member: text, namings: []Naming{{Topics: pipeline, Delay: time.Duration(number)}, {Topics: text}}},
+			release{topic: text, delay: time.Duration(number), revision: n},
 		} {
 			got, err := decode(encode(c))
 			if err != nil || !reflect.DeepEqual(got, c) {

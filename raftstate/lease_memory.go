@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/kafkasync/kafkasync"
 	"github.com/kafkasync/kafkasync/source"
 )
 
@@ -28,6 +29,17 @@ func (l *Lease) Cover(ctx context.Context, covered []source.Coverage, gaps []sou
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.covered = r.covered
+	return nil
+}
+
+// Use returns once a quorum knows that messages of the pair's topic may carry its delay, as
+// it must before the first one does. A pair that is known already keeps its first ends, unless its
+// topic is another one by now. Name comes first: a pair that nobody names may be
+// released while it is put to use.
+func (l *Lease) Use(ctx context.Context, p kafkasync.Pair) error {
+	if _, err := l.node.propose(ctx, use{pipeline: l.pipeline, epoch: l.epoch, pair: p}); err != nil {
+		return fmt.Errorf("storing that pipeline %q uses topic %q with delay %s: %w", l.pipeline, p.Topic, p.Delay, err)
+	}
 	return nil
 }
 

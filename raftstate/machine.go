@@ -13,10 +13,11 @@ import (
 // machine is the state as Raft drives it: Apply, Snapshot and Restore come from
 // one goroutine, readers from any.
 type machine struct {
-	mu     sync.RWMutex
-	state  state
-	err    error         // why the machine stands still
-	broken chan struct{} // closed when err is set
+	mu           sync.RWMutex
+	state        state
+	pairsChanged chan struct{} // closed, and replaced, when the state's pairs change
+	err          error         // why the machine stands still
+	broken       chan struct{} // closed when err is set
 }
 
 // outcome is what Apply answers to the proposer. Raft keeps it apart from its own error.
@@ -26,7 +27,7 @@ type outcome struct {
 }
 
 func newMachine() *machine {
-	return &machine{state: newState(), broken: make(chan struct{})}
+	return &machine{state: newState(), pairsChanged: make(chan struct{}), broken: make(chan struct{})}
 }
 
 // Apply applies a committed entry. After one that it cannot read it applies
@@ -48,8 +49,19 @@ func (m *machine) Apply(entry *raft.Log) any {
 		close(m.broken)
 		return outcome{err: m.err}
 	}
+	revision := m.state.revision
 	r, err := m.state.apply(c)
+	if _, naming := c.(name); !naming && m.state.revision != revision { // then the pairs have changed
+		m.announce()
+	}
 	return outcome{record: r, err: err}
+}
+
+// announce wakes whoever waits for other pairs. m.mu is held, so that no reader gets
+// pairs from before a change with the channel from after it.
+func (m *machine) announce() {
+	close(m.pairsChanged)
+	m.pairsChanged = make(chan struct{})
 }
 
 // Snapshot refuses once the machine stands still: the entry that it could not
@@ -76,6 +88,7 @@ func (m *machine) Restore(from io.ReadCloser) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.state = s
+	m.announce() // whether or not they are others: a needless look costs nothing
 	return nil
 }
 

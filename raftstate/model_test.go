@@ -31,6 +31,9 @@ func (m *model) accepts(c command) bool {
 			return false
 		}
 	}
+	if !m.acceptsPair(c) {
+		return false
+	}
 	pipeline, epoch, under := lease(c)
 	return !under || epoch > 0 && epoch == m.epoch(pipeline)
 }
@@ -49,6 +52,8 @@ func lease(c command) (pipeline string, epoch uint64, under bool) {
 	case skip:
 		return c.pipeline, c.epoch, true
 	case drop:
+		return c.pipeline, c.epoch, true
+	case use:
 		return c.pipeline, c.epoch, true
 	default:
 		return "", 0, false

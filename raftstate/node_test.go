@@ -78,6 +78,7 @@ func TestALeaseIsFencedOnceAnotherIsGranted(t *testing.T) {
 			"Commit":  old.Commit(ctx, "p3"),
 			"Raise":   old.Raise(ctx, old.Ceiling()+1),
 			"Declare": old.Declare(ctx),
+			"Use":     old.Use(ctx, kafkasync.Pair{Topic: "t", Delay: time.Second}),
 		} {
 			if !errors.Is(err, raftstate.ErrFenced) {
 				t.Errorf("%s: got %v, want ErrFenced", name, err)

@@ -11,8 +11,8 @@ import (
 )
 
 // snapshotVersion is the first byte of a snapshot. As with commands, a version's
-// bytes never change. Version 1 knew no coverage, no gaps and no intact.
-const snapshotVersion = 2
+// bytes never change. Version 1 knew no coverage, no gaps and no intact, version 2 no pairs.
+const snapshotVersion = 3
 
 // encodeSnapshot returns the same bytes for the same state.
 func encodeSnapshot(s state) []byte {
@@ -30,7 +30,7 @@ func encodeSnapshot(s state) []byte {
 		b = putGaps(putCovered(b, r.covered), r.gaps)
 		b = putString(putLoss(b, r.lost), string(r.intact))
 	}
-	return b
+	return putNamed(putPairs(putUint(b, s.revision), s.pairs), s.named)
 }
 
 func decodeSnapshot(data []byte) (state, error) {
@@ -61,6 +61,9 @@ func decodeSnapshot(data []byte) (state, error) {
 			rec.intact = source.Position(r.string())
 		}
 		s.pipelines[name] = rec
+	}
+	if version > 2 {
+		s.revision, s.pairs, s.named = r.uint(), r.pairs(), r.named()
 	}
 	if err := r.end(); err != nil {
 		return state{}, fmt.Errorf("snapshot of version %d: %w", version, err)

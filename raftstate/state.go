@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/kafkasync/kafkasync"
 	"github.com/kafkasync/kafkasync/source"
 )
 
@@ -17,6 +18,9 @@ var errRefused = errors.New("refused")
 type state struct {
 	clusterID string
 	pipelines map[string]record
+	pairs     []kafkasync.Pair    // in use, by topic and delay
+	named     map[string][]Naming // by member; none without
+	revision  uint64              // grows by one with every change of pairs or named
 }
 
 // record is what is known of a pipeline. Its zero value is a pipeline that nobody has held yet.
@@ -39,9 +43,11 @@ type loss struct {
 	cause string
 }
 
-func newState() state { return state{pipelines: map[string]record{}} }
+func newState() state {
+	return state{pipelines: map[string]record{}, named: map[string][]Naming{}}
+}
 
-// apply returns the pipeline's record as it is afterwards. An error means that nothing has changed.
+// apply returns the record of the command's pipeline, if it has one, as it is afterwards. An error means that nothing has changed.
 func (s *state) apply(c command) (record, error) {
 	switch c := c.(type) {
 	case identify:
@@ -69,6 +75,12 @@ func (s *state) apply(c command) (record, error) {
 		return s.skip(c)
 	case drop:
 		return s.drop(c)
+	case use:
+		return s.use(c)
+	case name:
+		return s.name(c)
+	case release:
+		return s.release(c)
 	default:
 		return record{}, fmt.Errorf("command %d: %w", c.kind(), errRefused)
 	}

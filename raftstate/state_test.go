@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -71,6 +73,16 @@ func TestWhatIsRefusedChangesNothing(t *testing.T) {
 		{"a skip of an older epoch", skip{"shop", 1, "p9", "x"}, ErrFenced},
 		{"a skip of an unknown pipeline", skip{"crm", 0, "", "x"}, ErrFenced},
 		{"a drop of an older epoch", drop{"shop", 1}, ErrFenced},
+		{"a pair of an older epoch", use{"shop", 1, testPair("u", time.Second)}, ErrFenced},
+		{"a pair of an unknown pipeline", use{"crm", 0, testPair("u", time.Second)}, ErrFenced},
+		{"a pair without a topic", use{"shop", 2, testPair("", time.Second)}, errRefused},
+		{"a pair without a delay", use{"shop", 2, testPair("u", 0)}, errRefused},
+		{"a pair whose delay is below 0", use{"shop", 2, testPair("u", -time.Second)}, errRefused},
+		{"a pair whose delay is no whole milliseconds", use{"shop", 2, testPair("u", time.Second+time.Microsecond)}, errRefused},
+		{"a pair with an end below 0", use{"shop", 2, kafkasync.Pair{Topic: "u", Delay: time.Second, Ends: []int64{1, -1}}}, errRefused},
+		{"a pair of too many partitions", use{"shop", 2, kafkasync.Pair{Topic: "u", Delay: time.Second, Ends: make([]int64, maxPartitions+1)}}, errRefused},
+		{"a release that looked at an older state", release{"t", time.Second, 1}, ErrChanged},
+		{"a release that looked at a state that is still to come", release{"t", time.Second, 3}, ErrChanged},
 		{"a grant by a clock that runs wild", grant{"shop", "b", seqLimit}, errRefused},
 	}
 	for _, tt := range tests {
@@ -79,6 +91,8 @@ func TestWhatIsRefusedChangesNothing(t *testing.T) {
 		mustApply(t, &s, grant{"shop", "a", 100})
 		mustApply(t, &s, grant{"shop", "a", 100})
 		mustApply(t, &s, commit{"shop", 2, 5, "p5", ""})
+		mustApply(t, &s, use{"shop", 2, testPair("t", time.Second)})
+		mustApply(t, &s, name{"a", []Naming{{"t", time.Second}}})
 		before := encodeSnapshot(s)
 		if _, err := s.apply(tt.command); !errors.Is(err, tt.want) {
 			t.Errorf("%s: got error %v, want %v", tt.name, err, tt.want)
@@ -112,6 +126,13 @@ func TestTheMachineDoesWhatTheModelDoes(t *testing.T) {
 			if (got.err == nil) != want {
 				t.Fatalf("seed %d, command %d, %#v: got error %v, want accepted: %t", seed, i, c, got.err, want)
 			}
+		}
+		pairs, named, revision := model.pairs()
+		if !reflect.DeepEqual(byKey(machine.state.pairs), pairs) || !slices.IsSortedFunc(machine.state.pairs, comparePairs) {
+			t.Fatalf("seed %d: got pairs %v, want %v in order", seed, machine.state.pairs, pairs)
+		}
+		if got := machine.state; !reflect.DeepEqual(got.named, named) || got.revision != revision {
+			t.Fatalf("seed %d: got %v named at revision %d, want %v at %d", seed, got.named, got.revision, named, revision)
 		}
 		for _, name := range []string{"shop", "crm"} {
 			got, want := machine.state.pipelines[name], model.record(name)
@@ -157,7 +178,7 @@ func randomCommand(rng *rand.Rand, m *machine) command {
 		epoch = uint64(rng.IntN(5))
 	}
 	position := source.Position(fmt.Sprint("p", rng.IntN(1000)))
-	switch rng.IntN(20) {
+	switch rng.IntN(30) {
 	case 0:
 		return identify{fmt.Sprint("c", rng.IntN(3))}
 	case 1:
@@ -177,6 +198,12 @@ func randomCommand(rng *rand.Rand, m *machine) command {
 			return declare{pipeline, epoch}
 		}
 		return drop{pipeline, epoch}
+	case 13, 14, 15, 16, 17:
+		return use{pipeline, epoch, randomPair(rng)}
+	case 18, 19:
+		return randomName(rng)
+	case 20, 21, 22:
+		return randomRelease(rng, m)
 	default:
 		return commit{pipeline, epoch, uint64(rng.IntN(20)), position, source.Position(fmt.Sprint("i", rng.IntN(1000)))}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"github.com/kafkasync/kafkasync"
 	"github.com/kafkasync/kafkasync/source"
 )
 
@@ -19,7 +20,8 @@ type Status struct {
 	Leader    string // id of the leader; "" if none is known
 	Behind    uint64 // log entries that are committed, as far as this node knows, and not yet applied by it
 	Nodes     []Member
-	Pipelines []Pipeline // by name
+	Pipelines []Pipeline       // by name
+	Pairs     []kafkasync.Pair // in use, by topic and delay; their Ends are not to be changed
 }
 
 // Member is a node of the cluster.
@@ -108,7 +110,7 @@ func (n *Node) Ready() error {
 func (m *machine) status() Status {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	s := Status{ClusterID: m.state.clusterID}
+	s := Status{ClusterID: m.state.clusterID, Pairs: slices.Clone(m.state.pairs)}
 	for _, name := range slices.Sorted(maps.Keys(m.state.pipelines)) {
 		r := m.state.pipelines[name]
 		s.Pipelines = append(s.Pipelines, Pipeline{

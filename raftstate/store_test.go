@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -32,9 +33,19 @@ func TestASnapshotReplacesTheLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lead(t, n, func(_ context.Context, l *Lease, _ *Node) error {
+	_, changed := n.Pairs()
+	lead(t, n, func(_ context.Context, l *Lease, n *Node) error {
+		if !isClosed(changed) {
+			t.Error("pairs were restored and nobody was told")
+		}
 		if l.Position() != "p99" || l.Epoch() != 2 {
 			t.Errorf("got %q, epoch %d, want p99, epoch 2", l.Position(), l.Epoch())
+		}
+		if pairs, _ := n.Pairs(); !reflect.DeepEqual(pairs, []kafkasync.Pair{testPair("t", time.Second)}) {
+			t.Errorf("got pairs %v, want the one from before the snapshot", pairs)
+		}
+		if unnamed, revision := n.Unnamed(); len(unnamed) > 0 || revision != 2 {
+			t.Errorf("got %v unnamed at revision %d, want none at 2", unnamed, revision)
 		}
 		return nil
 	})
@@ -108,7 +119,7 @@ func testConfig(dir string) Config {
 	return Config{ID: "a", Dir: dir, SnapshotThreshold: 10}
 }
 
-// fill leaves a folder that has seen 100 commits and a snapshot.
+// fill leaves a folder that has seen a pair, 100 commits and a snapshot.
 func fill(t *testing.T, dir string) {
 	t.Helper()
 	n, err := New(testConfig(dir))
@@ -116,6 +127,10 @@ func fill(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	lead(t, n, func(ctx context.Context, l *Lease, n *Node) error {
+		err := errors.Join(n.Name(ctx, []Naming{{Topics: "t", Delay: time.Second}}), l.Use(ctx, testPair("t", time.Second)))
+		if err != nil {
+			return err
+		}
 		for i := range 100 {
 			if err := l.Commit(ctx, source.Position(fmt.Sprint("p", i))); err != nil {
 				return err
