@@ -131,7 +131,7 @@ func (s *Sink) checkTopic(ctx context.Context, t Topic, brokers int) []kafkasync
 	}
 	findings = append(findings, s.checkReplicas(t, described, settings, brokers)...)
 	findings = append(findings, s.checkCompaction(t, settings)...)
-	findings = append(findings, s.checkRetention(t, settings)...)
+	findings = append(findings, s.checkRetention(ctx, t, described, settings)...)
 	findings = append(findings, s.checkClock(t, settings)...)
 	findings = append(findings, s.checkPartitions(t, len(described.Partitions))...)
 	return append(findings, s.checkSize(t, settings)...)

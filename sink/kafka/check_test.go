@@ -13,6 +13,7 @@ import (
 	"github.com/kafkasync/kafkasync"
 	"github.com/kafkasync/kafkasync/internal/devstack/devtest"
 	"github.com/kafkasync/kafkasync/sink/kafka"
+	"github.com/kafkasync/kafkasync/sink/sinktest"
 )
 
 // find returns the finding with an id, and whether there is one.
@@ -53,8 +54,10 @@ func TestEachProblemOfATopicIsCuredByTheCommandThatItPrints(t *testing.T) {
 		{"kept for less than a day", with("retention.ms", "3600000"), kafka.Topic{Delay: 5 * minute}, "K05", warns, "down for more than 55m0s"},
 		{"kept for less than the delay", with("retention.ms", "60000"), kafka.Topic{Delay: 5 * minute}, "K05", fails, "retention.ms=86700000"},
 		{"kept for less, without a delay", with("retention.ms", "60000"), kafka.Topic{}, "K05", "", ""},
-		{"cut by size", with("retention.bytes", "1000000"), kafka.Topic{Delay: 5 * minute}, "K05", warns, "retention.bytes=1000000"},
-		{"the writers' clocks, with a delay", with("message.timestamp.type", "CreateTime"), kafka.Topic{Delay: 5 * minute}, "K06", warns, "CreateTime"},
+		{"cut by size", with("retention.bytes", "1000000000"), kafka.Topic{Delay: 5 * minute}, "K05", warns, "may push messages out"},
+		{"cut by size, without a delay", with("retention.bytes", "1000000"), kafka.Topic{}, "K05", "", ""},
+		{"cut at what a bulk change fills at once", with("retention.bytes", "16777215"), kafka.Topic{Delay: 5 * minute}, "K05", fails, "16777216 bytes"},
+		{"the writers' clocks, with a delay", with("message.timestamp.type", "CreateTime"), kafka.Topic{Delay: 5 * minute}, "K06", warns, "re-sent too early"},
 		{"the writers' clocks, without a delay", with("message.timestamp.type", "CreateTime"), kafka.Topic{}, "K06", "", ""},
 		{"the broker's clock, with a delay", broker, kafka.Topic{Delay: 5 * minute}, "K06", "", ""},
 		{"fewer partitions than the file says", broker, kafka.Topic{}, "K07", kafkasync.SeverityOK, "has 2 partitions"},
@@ -88,6 +91,67 @@ func TestEachProblemOfATopicIsCuredByTheCommandThatItPrints(t *testing.T) {
 					left, still := find(check(), test.id)
 					return !still || left.What != got.What && strings.Contains(left.What, "only broker")
 				})
+			}
+		})
+	}
+}
+
+func TestALogThatWasCutBeforeTheDelayHadPassedIsAnError(t *testing.T) {
+	const minute = time.Minute
+	limited := map[string]string{"retention.bytes": "16777216", "message.timestamp.type": "LogAppendTime"} // 16 of the largest batches
+	brief := maps.Clone(limited)
+	brief["retention.ms"] = "60000"
+	short := maps.Clone(limited)
+	short["retention.ms"] = "3600000"
+	unlimited := map[string]string{"retention.bytes": "-1"}
+	tests := []struct {
+		name     string
+		settings map[string]string
+		cut      int64 // so many of 40 records are gone
+		delay    time.Duration
+		want     []string // of each finding K05, its severity and a part of it
+	}{
+		{"and all that is left is younger", limited, 20, 5 * minute, []string{"error 1 of 2 partitions no longer go back as far as the delay of 5m0s"}},
+		{"and time alone would take it soon after", short, 20, 5 * minute, []string{"warning keeps messages for 1h0m0s", "error 1 of 2 partitions"}},
+		{"but it still holds older records", limited, 20, time.Millisecond, []string{"warning may push messages out"}},
+		{"but it was never cut, and is new", limited, 0, 5 * minute, []string{"warning may push messages out"}},
+		{"but what is left could not fill it", limited, 30, 5 * minute, []string{"warning may push messages out"}},
+		{"but nothing is left", limited, 40, 5 * minute, []string{"warning may push messages out"}},
+		{"but by time, which says so itself", brief, 20, 5 * minute, []string{"error keeps messages for 1m0s"}},
+		{"but by a person: it has no limit", unlimited, 20, 5 * minute, nil},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			topic := devtest.Topic(t)
+			createTopic(t, topic, 2, test.settings)
+			msgs := sinktest.Messages(topic, 1, 40)
+			for i := range msgs {
+				msgs[i].Key = msgs[0].Key
+			}
+			if err := open(t, settings(t), kafka.Options{}).Publish(t.Context(), msgs); err != nil {
+				t.Fatal(err)
+			}
+			if test.cut > 0 {
+				at := ck.TopicPartition{Topic: &topic, Partition: read(t, topic, 1)[0].Partition, Offset: ck.Offset(test.cut)}
+				deleted, err := admin(t).DeleteRecords(t.Context(), []ck.TopicPartition{at})
+				if err != nil || deleted.DeleteRecordsResults[0].TopicPartition.Error != nil {
+					t.Fatalf("got %+v, %v", deleted, err)
+				}
+			}
+			var got []kafkasync.Finding
+			for _, f := range kafka.Check(t.Context(), settings(t), []kafka.Topic{{Name: topic, Delay: test.delay}}) {
+				if f.ID == "K05" {
+					got = append(got, f)
+				}
+			}
+			if len(got) != len(test.want) {
+				t.Fatalf("got %+v, want %d findings", got, len(test.want))
+			}
+			for i, f := range got {
+				severity, part, _ := strings.Cut(test.want[i], " ")
+				if string(f.Severity) != severity || !strings.Contains(f.What+f.Why, part) {
+					t.Errorf("got %+v, want severity %s and %q", f, severity, part)
+				}
 			}
 		})
 	}

@@ -4,19 +4,14 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 
 	"github.com/kafkasync/kafkasync"
 )
 
-const (
-	// spare is how much longer than a delay a topic should keep its records: the outage that the delayer survives.
-	spare = 24 * time.Hour
-	// defaultBatch is librdkafka's batch.size.
-	defaultBatch = 1000000
-)
+// defaultBatch is librdkafka's batch.size.
+const defaultBatch = 1000000
 
 func (s *Sink) checkReplicas(t Topic, described ck.TopicDescription, settings map[string]string, brokers int) []kafkasync.Finding {
 	replicas := brokers
@@ -55,7 +50,7 @@ func (s *Sink) checkReplicas(t Topic, described ck.TopicDescription, settings ma
 // checkCompaction looks at what compaction does to delay messages and to rows
 // that are deleted.
 func (s *Sink) checkCompaction(t Topic, settings map[string]string) []kafkasync.Finding {
-	policy := settings["cleanup.policy"]
+	policy := settings[cleanupPolicy]
 	compacted := strings.Contains(policy, "compact")
 	found := kafkasync.Finding{ID: "K04", Severity: kafkasync.SeverityWarning}
 	switch {
@@ -83,46 +78,17 @@ func (s *Sink) checkCompaction(t Topic, settings map[string]string) []kafkasync.
 	return []kafkasync.Finding{found}
 }
 
-func (s *Sink) checkRetention(t Topic, settings map[string]string) []kafkasync.Finding {
-	if t.Delay == 0 {
-		return nil
-	}
-	found := kafkasync.Finding{ID: "K05", Severity: kafkasync.SeverityWarning, Fix: s.alterCommand(t.Name,
-		fmt.Sprintf("retention.ms=%d", (t.Delay+spare).Milliseconds()))}
-	ms, err := strconv.ParseInt(settings["retention.ms"], 10, 64)
-	keeps := time.Duration(ms) * time.Millisecond
-	switch {
-	case err != nil || ms < 0: // for ever
-	case keeps <= t.Delay:
-		found.Severity = kafkasync.SeverityError
-		found.What = fmt.Sprintf("the topic %s keeps messages for %s, and their delay is %s", t.Name, keeps, t.Delay)
-		found.Why = "messages are deleted before their delay messages are sent"
-		return []kafkasync.Finding{found}
-	case keeps < t.Delay+spare:
-		found.What = fmt.Sprintf("the topic %s keeps messages for %s, and their delay is %s", t.Name, keeps, t.Delay)
-		found.Why = fmt.Sprintf("delay messages are lost when the delayer is down for more than %s", keeps-t.Delay)
-		return []kafkasync.Finding{found}
-	}
-	if bytes := settings["retention.bytes"]; bytes != "-1" && bytes != "" {
-		found.What = fmt.Sprintf("the topic %s is cut at retention.bytes=%s", t.Name, bytes)
-		found.Why = "a bulk change may push messages out before their delay messages are sent"
-		found.Fix = s.alterCommand(t.Name, "retention.bytes=-1")
-		return []kafkasync.Finding{found}
-	}
-	return nil
-}
-
 // checkClock looks at whose clock a delay is counted by.
 func (s *Sink) checkClock(t Topic, settings map[string]string) []kafkasync.Finding {
-	const setting = "message.timestamp.type"
-	if t.Delay == 0 || settings[setting] == "LogAppendTime" {
+	if t.Delay == 0 || settings[timestampType] == "LogAppendTime" {
 		return nil
 	}
 	return []kafkasync.Finding{{
 		ID: "K06", Severity: kafkasync.SeverityWarning,
-		What: fmt.Sprintf("the topic %s has message.timestamp.type=%s", t.Name, settings[setting]),
-		Why:  "its records carry the time of the node that wrote them, so a delay lasts longer where the clocks of two nodes differ",
-		Fix:  s.alterCommand(t.Name, setting+"=LogAppendTime"),
+		What: fmt.Sprintf("the topic %s has %s=%s", t.Name, timestampType, settings[timestampType]),
+		Why: "its records carry the clock of the node that wrote them: where that is behind, a delay message is re-sent too early, and where it is " +
+			"ahead, too late; the delayer can only take the later of its own and the brokers' clock",
+		Fix: s.alterCommand(t.Name, timestampType+"=LogAppendTime"),
 	}}
 }
 
