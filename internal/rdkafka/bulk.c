@@ -49,16 +49,24 @@ ks_produced ks_produce(rd_kafka_t *rk, const ks_record *records, int count, cons
 
 // count_reports adds up what one event says of its records.
 static void count_reports(rd_kafka_event_t *event, ks_report *report) {
-  const rd_kafka_message_t *m; // the event's, as is all it points to
+  const rd_kafka_message_t *m, *last = NULL; // the event's, as is all they point to
   while ((m = rd_kafka_event_message_next(event))) {
     if (!m->err) {
       report->records++;
       report->bytes += (intptr_t)m->_private;
+      last = m;
     } else if (!report->refused) {
       report->refused = m->err;
       snprintf(report->topic, sizeof report->topic, "%s", rd_kafka_topic_name(m->rkt));
     }
   }
+  if (!last)
+    return;
+  // One is enough: the records of an event were one batch, to which a broker gives one time.
+  rd_kafka_timestamp_type_t kind;
+  int64_t at = rd_kafka_message_timestamp(last, &kind);
+  if (kind == RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME && at > report->appended)
+    report->appended = at;
 }
 
 void ks_poll(rd_kafka_queue_t *queue, ks_report *report) {

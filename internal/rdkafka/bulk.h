@@ -26,7 +26,8 @@ typedef struct {
 ks_produced ks_produce(rd_kafka_t *rk, const ks_record *records, int count, const char *bytes);
 
 typedef struct {
-  int64_t records, bytes;     // acknowledged: how many, and the sum of their costs
+  int64_t records, bytes;      // acknowledged: how many, and the sum of their costs
+  int64_t appended;            // the newest LogAppendTime of these, in ms; 0: none has one
   rd_kafka_resp_err_t refused; // the first record that was not; 0: none
   char topic[256];             // of that record
   rd_kafka_event_t *event;     // something else has happened; the caller destroys it

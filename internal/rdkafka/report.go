@@ -3,9 +3,14 @@ package rdkafka
 // #include "bulk.h"
 import "C"
 
+import "time"
+
 // Report is what has happened since the last one.
 type Report struct {
 	Records, Bytes int64 // acknowledged: how many, and the sum of their costs
+	// Appended is the newest LogAppendTime of these; zero if none has one. That of a
+	// batch that was sent again, because an answer got lost, is of its first arrival.
+	Appended time.Time
 	// Refused is why the first record was not acknowledged that was not; nil: none. Topic is that record's.
 	Refused error
 	Topic   string
@@ -18,6 +23,9 @@ func (p *Producer) Poll() Report {
 	var c C.ks_report
 	C.ks_poll(p.queue, &c)
 	r := Report{Records: int64(c.records), Bytes: int64(c.bytes)}
+	if c.appended != 0 {
+		r.Appended = time.UnixMilli(int64(c.appended))
+	}
 	if c.refused != 0 {
 		r.Refused, r.Topic = failure(c.refused), C.GoString(&c.topic[0])
 	}

@@ -42,6 +42,11 @@ type Options struct {
 	// second although something waits, each further second, and with nil when
 	// it goes on. It must not block.
 	Notify func(error)
+	// Appended, if set, is called in the watcher's goroutine with the brokers' time
+	// of an acknowledged record, where its topic has LogAppendTime: the newest of those
+	// that were reported at once. It must not block. A record that was sent again, because an
+	// answer got lost, shows the time of its first arrival, so a single one may lie in the past.
+	Appended func(at time.Time)
 	// InFlight bounds the bytes that are not acknowledged yet, librdkafka's own
 	// overhead included. 0: DefaultInFlight.
 	InFlight int64
@@ -78,6 +83,9 @@ func Open(_ context.Context, cfg Config, opts Options) (*Sink, error) {
 	if opts.Notify == nil {
 		opts.Notify = func(error) {}
 	}
+	if opts.Appended == nil {
+		opts.Appended = func(time.Time) {}
+	}
 	if opts.InFlight == 0 {
 		opts.InFlight = DefaultInFlight
 	}
@@ -100,7 +108,7 @@ func Open(_ context.Context, cfg Config, opts Options) (*Sink, error) {
 	}
 	go func() {
 		defer close(s.watched)
-		watch(producer, s.window, s.log)
+		watch(producer, s.window, s.log, opts.Appended)
 	}()
 	return s, nil
 }

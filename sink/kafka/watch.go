@@ -3,6 +3,7 @@ package kafka
 import (
 	"errors"
 	"log/slog"
+	"time"
 
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 
@@ -10,10 +11,13 @@ import (
 )
 
 // watch takes reports, errors and log lines from librdkafka until the window is closed.
-func watch(p *rdkafka.Producer, w *window, log *slog.Logger) {
+func watch(p *rdkafka.Producer, w *window, log *slog.Logger, appended func(time.Time)) {
 	journal := journal{log: log}
 	for !w.closed.Load() {
 		report := p.Poll()
+		if !report.Appended.IsZero() {
+			appended(report.Appended) // before Publish can return
+		}
 		if report.Records > 0 {
 			w.setTrouble(nil)
 			w.taken(report.Records, report.Bytes)
