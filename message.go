@@ -46,6 +46,10 @@ type Message struct {
 	Pos       string        // place of the transaction, for readers that wait for a replica; "" if unknown
 	Delay     time.Duration // on instant messages: a twin follows after it; 0: none
 	Delayed   time.Duration // on delay messages: the delay that has passed
+
+	// Extra are headers that this version does not know; they follow the others. Whoever sends a message
+	// on keeps them: a newer version may have written them.
+	Extra []Header
 }
 
 // Header is one header of a Kafka record.
@@ -91,7 +95,7 @@ func (m *Message) AppendHeaders(dst []Header, buf []byte) ([]Header, []byte) {
 		buf = strconv.AppendInt(buf, m.Delay.Milliseconds(), 10)
 		add("delay", at)
 	}
-	return dst, buf
+	return append(dst, m.Extra...), buf
 }
 
 // SetHeader takes one header of a record into the message. Headers that it does

@@ -208,3 +208,11 @@ func FuzzSetHeader(f *testing.F) {
 		}
 	})
 }
+
+func TestHeadersThatThisVersionDoesNotKnowFollowTheOthers(t *testing.T) {
+	m := kafkasync.Message{Op: kafkasync.Updated, Seq: 1, Extra: []kafkasync.Header{{Key: "trace", Value: []byte("x")}}}
+	headers, _ := m.AppendHeaders(nil, nil)
+	if last := headers[len(headers)-1]; last.Key != "trace" || string(last.Value) != "x" {
+		t.Errorf("got %q=%q last, want trace=x", last.Key, last.Value)
+	}
+}

@@ -1,0 +1,129 @@
+package delayer
+
+import (
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/kafkasync/kafkasync/internal/histogram"
+)
+
+// Counts is what a delayer knows of one topic.
+type Counts struct {
+	Topic                   string
+	Resent, Collapsed, Lost uint64 // by this process, since it started
+	// Late is how long after they were due messages were acknowledged, in seconds.
+	Late    histogram.Histogram
+	Waiting int64     // of the whole group: the topic's end minus what is committed, an upper bound; -1: not known yet
+	NextDue time.Time // of the whole group; zero: nothing is known to wait
+}
+
+// Status is what a delayer knows about itself, across its runs. Its methods may be called from any goroutine.
+type Status struct {
+	log *slog.Logger
+
+	mu     sync.Mutex
+	topics map[string]*Counts
+	err    error
+	odd    map[oddPlace]time.Time // when a partition's strange records were last told of
+}
+
+type oddPlace struct {
+	topic     string
+	partition int32
+}
+
+func newStatus(log *slog.Logger) *Status {
+	return &Status{log: log, topics: map[string]*Counts{}, odd: map[oddPlace]time.Time{}}
+}
+
+// Snapshot returns what is known now, by topic, and what is wrong; "" if nothing is.
+func (s *Status) Snapshot() (counts []Counts, problem string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(s.topics)) {
+		c := *s.topics[name]
+		c.Late = c.Late.Clone()
+		counts = append(counts, c)
+	}
+	if s.err != nil {
+		problem = s.err.Error()
+	}
+	return counts, problem
+}
+
+// SetError shows what is wrong; nil: nothing is.
+func (s *Status) SetError(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err = err
+}
+
+// of returns the topic's counts. s.mu is held.
+func (s *Status) of(topic string) *Counts {
+	c := s.topics[topic]
+	if c == nil {
+		c = &Counts{Topic: topic, Late: histogram.New(), Waiting: -1}
+		s.topics[topic] = c
+	}
+	return c
+}
+
+// landed counts a batch that was acknowledged at a moment.
+func (s *Status) landed(b *batch, now int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var c *Counts
+	for i := range b.messages {
+		if c == nil || c.Topic != b.messages[i].Topic {
+			c = s.of(b.messages[i].Topic)
+		}
+		c.Resent++
+		c.Late.Observe(float64(max(0, now-b.due[i]))/1000, 1)
+	}
+	for topic, n := range b.collapsed {
+		s.of(topic).Collapsed += n
+	}
+}
+
+// lost counts messages that will not be re-sent.
+func (s *Status) lost(topic string, n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.of(topic).Lost += uint64(n)
+}
+
+// surveyed shows what was found of the whole group. Topics that are not in it any more are no longer shown.
+func (s *Status) surveyed(found map[string]backlog) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for topic, b := range found {
+		c := s.of(topic)
+		c.Waiting, c.NextDue = b.waiting, b.next
+	}
+	maps.DeleteFunc(s.topics, func(topic string, _ *Counts) bool {
+		_, ok := found[topic]
+		return !ok
+	})
+}
+
+// oddEvery bounds how often strange records of a partition are told of.
+const oddEvery = time.Minute
+
+// tellOdd tells of a record that carries our delay and cannot be read. Nothing is behind it that could be re-sent.
+func (s *Status) tellOdd(topic string, partition int32, err error) {
+	s.mu.Lock()
+	place := oddPlace{topic, partition}
+	last, told := s.odd[place]
+	tell := !told || time.Since(last) > oddEvery
+	if tell {
+		s.odd[place] = time.Now()
+	}
+	s.mu.Unlock()
+	if tell {
+		s.log.Warn("a record carries the header delay and is no message of kafkasync: passed over",
+			"topic", topic, "partition", partition, "err", err)
+	}
+}

@@ -1,0 +1,81 @@
+package delayer
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+const (
+	surveyEvery = 2 * time.Second
+	surveyLimit = 10 * time.Second
+)
+
+// surveyor looks again and again how far the whole group is, whichever node has
+// the partitions: every node can tell what waits.
+type surveyor struct {
+	cfg     Config
+	offsets Offsets
+	status  *Status
+	found   chan<- []Partition
+	wake    func()
+}
+
+// backlog is what waits in a topic.
+type backlog struct {
+	waiting int64
+	next    time.Time
+}
+
+// run looks until ctx ends. That Kafka does not answer is shown, and asked again: it is no reason to end a membership.
+func (s *surveyor) run(ctx context.Context) {
+	tick := time.NewTicker(surveyEvery)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		s.look(ctx)
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (s *surveyor) look(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, surveyLimit)
+	defer cancel()
+	known, _ := s.cfg.Pairs()
+	pairs := byTopic(known, s.cfg.Delay)
+	topics := make([]string, 0, len(pairs))
+	for topic := range pairs {
+		topics = append(topics, topic)
+	}
+	slices.Sort(topics)
+	partitions, err := s.offsets.Survey(ctx, topics)
+	if err != nil {
+		if ctx.Err() == nil || context.Cause(ctx) == context.DeadlineExceeded { //nolint:errorlint // a cause is never wrapped
+			s.status.SetError(s.cfg.explain(err))
+		}
+		return
+	}
+	backlogs := make(map[string]backlog, len(topics))
+	for _, topic := range topics {
+		backlogs[topic] = backlog{}
+	}
+	for _, p := range partitions {
+		b := backlogs[p.Topic]
+		from := begin(p, pairs[p.Topic]).offset
+		b.waiting += max(0, p.End-from)
+		if n, ok := parseNote(p.Note); ok && p.Committed >= 0 && n.id == p.ID && n.next != 0 {
+			if at := time.UnixMilli(n.next); b.next.IsZero() || at.Before(b.next) {
+				b.next = at
+			}
+		}
+		backlogs[p.Topic] = b
+	}
+	s.status.surveyed(backlogs)
+	select {
+	case s.found <- partitions:
+		s.wake()
+	default: // the member has not taken the last one yet, and will be told the next time
+	}
+}
