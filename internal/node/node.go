@@ -13,11 +13,13 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/kafkasync/kafkasync/config"
+	"github.com/kafkasync/kafkasync/delayer"
 	"github.com/kafkasync/kafkasync/internal/pipeline"
 	"github.com/kafkasync/kafkasync/internal/route"
 	"github.com/kafkasync/kafkasync/internal/web"
@@ -34,13 +36,17 @@ type Node struct {
 	raft    *raftstate.Node
 	web     *web.Server
 	members []member
+	delays  *delays
+	clock   *delayer.Clock     // the brokers', as the acknowledgements of all sinks show it
+	named   []raftstate.Naming // what the rules of the file name
 }
 
 // New validates and assigns; it opens nothing.
 func New(cfg *config.Config, log *slog.Logger) (*Node, error) {
-	n := &Node{cfg: cfg, log: log}
+	n := &Node{cfg: cfg, log: log, clock: delayer.NewClock(time.Now)}
+	n.delays = &delays{open: n.openDelayer, log: log, running: map[time.Duration]*delayed{}}
 	report := &report{address: cfg.HTTP.Listen}
-	metrics := web.NewMetrics(report.leads, report.snapshots, report.figures, func() []web.Delayed { return nil })
+	metrics := web.NewMetrics(report.leads, report.snapshots, report.figures, report.measured)
 	var err error
 	n.raft, err = raftstate.New(raftstate.Config{
 		ID: cfg.NodeID, Dir: filepath.Join(cfg.DataDir, cfg.NodeID), Address: cfg.RaftAddress,
@@ -49,7 +55,7 @@ func New(cfg *config.Config, log *slog.Logger) (*Node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("setting up the cluster: %w", err)
 	}
-	report.raft = n.raft
+	report.raft, report.delays, n.delays.registry = n.raft, n.delays, n.raft
 	for _, p := range cfg.Pipelines {
 		member, err := n.add(p)
 		if err != nil {
@@ -85,11 +91,14 @@ func (n *Node) add(p config.Pipeline) (member, error) {
 		return member{}, err
 	}
 	var pipe *pipeline.Pipeline
+	for _, one := range router.Namings() {
+		n.named = append(n.named, raftstate.Naming(one))
+	}
 	pipe, err = pipeline.New(pipeline.Config{
 		Name: p.Name, Source: source, Router: router, Logger: n.log,
 		Topics: func() ([]string, error) { return topicsOf(router, source.Tables()) },
 		OpenSink: func(ctx context.Context) (sink.Sink, error) {
-			return kafka.Open(ctx, n.cfg.Kafka, kafka.Options{Logger: log, Notify: stalled(pipe.Status(), log)})
+			return kafka.Open(ctx, n.cfg.Kafka, kafka.Options{Logger: log, Notify: stalled(pipe.Status(), log), Appended: n.clock.Appended})
 		},
 	})
 	if err != nil {
@@ -98,9 +107,38 @@ func (n *Node) add(p config.Pipeline) (member, error) {
 	return member{
 		name: p.Name, status: pipe.Status(), source: source, captures: router.Captures,
 		supervisor: &supervisor{
-			name: p.Name, hold: n.raft.Hold, run: pipe.Run, status: pipe.Status(), log: n.log, orders: newOrders(),
+			name: p.Name, hold: n.raft.Hold, run: n.naming(pipe.Run), status: pipe.Status(), log: n.log, orders: newOrders(),
 		},
 	}, nil
+}
+
+// naming lets the cluster know what this node's rules name before a pipeline runs: as long as a
+// rule names a delay, the cluster does not let go of it, and so not between two messages.
+func (n *Node) naming(run func(context.Context, pipeline.Lease) error) func(context.Context, pipeline.Lease) error {
+	return func(ctx context.Context, lease pipeline.Lease) error {
+		if err := n.raft.Name(ctx, n.named); err != nil {
+			return fmt.Errorf("making known which delays the rules name: %w", err)
+		}
+		return run(ctx, lease)
+	}
+}
+
+// openDelayer makes what re-sends one delay. It creates no topics: one that was deleted has nothing to be re-sent.
+func (n *Node) openDelayer(delay time.Duration) (*delayer.Delayer, error) {
+	settings := n.cfg.Kafka
+	settings.Topics.Create = false
+	log := n.log.With("delay", delay.String())
+	var made *delayer.Delayer
+	made, err := delayer.New(delayer.Config{
+		Name: n.cfg.Name, Delay: delay, Brokers: settings.Brokers, Properties: settings.Properties,
+		Pairs: n.raft.Pairs, Clock: n.clock, Logger: n.log,
+		OpenSink: func(ctx context.Context) (sink.Sink, error) {
+			return kafka.Open(ctx, settings, kafka.Options{
+				Logger: log, Notify: made.Status().SetError, Appended: n.clock.Appended, InFlight: kafka.DefaultInFlight / 2,
+			})
+		},
+	})
+	return made, err
 }
 
 // topicsOf names the topics of the covered tables.
@@ -157,6 +195,8 @@ func (n *Node) Run(ctx context.Context) error {
 	for _, m := range n.members {
 		pipelines.Go(func() { m.supervisor.supervise(ctx) })
 	}
+	pipelines.Go(func() { n.delays.run(ctx) })
+	pipelines.Go(func() { n.delays.release(ctx) })
 	n.log.InfoContext(ctx, "running", "node", n.cfg.NodeID, "http", listener.Addr().String())
 
 	select {

@@ -48,7 +48,7 @@ func TestANewSlotGetsAPipelineGoingAndTheGapNamesWhatIsMissing(t *testing.T) {
 	if got := w.published(); !reflect.DeepEqual(got, []string{"1", "3"}) {
 		t.Errorf("got %v published, want 1 and 3", got)
 	}
-	report := &report{raft: w.raft, members: w.members}
+	report := &report{raft: w.raft, delays: &delays{}, members: w.members}
 	if got, want := report.Status().Gaps, gapsOf("memory:1", "memory:2", "the slot does not exist"); !reflect.DeepEqual(got, want) {
 		t.Errorf("got the gaps %+v, want %+v", got, want)
 	}
@@ -77,7 +77,7 @@ func TestASlotThatIsThereIsAdopted(t *testing.T) {
 	if got := w.published(); !reflect.DeepEqual(got, []string{"1"}) {
 		t.Errorf("got %v published, want what the slot held", got)
 	}
-	report := &report{raft: w.raft, members: w.members}
+	report := &report{raft: w.raft, delays: &delays{}, members: w.members}
 	want := gapsOf("", "memory:0", "the slot exists already")
 	if got := report.Status().Gaps; !reflect.DeepEqual(got, want) {
 		t.Errorf("got the gaps %+v, want %+v", got, want)

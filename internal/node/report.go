@@ -13,6 +13,7 @@ type report struct {
 	raft    *raftstate.Node
 	address string // of this node's HTTP
 	members []member
+	delays  *delays
 }
 
 // Ready returns nil when the quorum is reachable and this node has caught up with it.
@@ -59,8 +60,12 @@ func (r *report) Status() web.Status {
 			Error: s.Error, Tables: tables(p.Covered), Uncovered: uncovered(r.members[i].source),
 		})
 	}
+	status.Delays = r.delays.status()
 	return status
 }
+
+// measured is what is measured of the delays.
+func (r *report) measured() []web.Delayed { return r.delays.metrics() }
 
 // figures is what is known of each pipeline outside its runs.
 func (r *report) figures() map[string]web.Figures {

@@ -22,7 +22,7 @@ func (p *Pipeline) carry(ctx context.Context, lease Lease, from source.Position,
 	read := &reader{stream: stream, acked: acked, status: p.status}
 	publish := &publisher{
 		router: p.cfg.Router, sink: out, lease: lease, acked: acked, status: p.status,
-		seq: newSequence(lease.Floor()),
+		seq: newSequence(lease.Floor()), twins: &promises{sink: out, pairs: lease, made: map[promise]bool{}},
 	}
 	commit := &committer{
 		every: p.cfg.CommitEvery, lease: lease, stream: stream, acked: acked, status: p.status,

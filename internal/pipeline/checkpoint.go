@@ -32,4 +32,5 @@ type Lease interface {
 	Checkpoint
 	source.Memory
 	Ceiling
+	Pairs
 }

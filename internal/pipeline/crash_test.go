@@ -159,6 +159,7 @@ func (w *crashWorld) openSink(context.Context) (sink.Sink, error) {
 	return &ledgerSink{
 		ledger:  w.ledger,
 		ceiling: (&lease{c: w.cluster}).Ceiling,
+		knows:   w.cluster.knows,
 		point:   w.crash.point,
 		latency: func(ctx context.Context) error { return after(ctx, 70*time.Millisecond) },
 	}, nil
@@ -231,7 +232,7 @@ func TestCrashPoints(t *testing.T) {
 	}
 	points := []string{"Publish, half"}
 	for _, call := range []string{
-		"Opening the sink", "Declare", "Cover", "Head", "Commit", "Open", "Next", "Raise", "Publish", "Confirm",
+		"Opening the sink", "Declare", "Cover", "Head", "Commit", "Open", "Next", "Use", "Raise", "Publish", "Confirm",
 	} {
 		points = append(points, call+", before", call+", after")
 	}

@@ -164,10 +164,23 @@ func TestLedgerSeesLossAndEarlyCommit(t *testing.T) {
 	}
 }
 
+// promised checks that whoever is to re-send the messages knows of their delays.
+func (l *ledger) promised(msgs []kafkasync.Message, knows func(*kafkasync.Message) bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range msgs {
+		if !knows(&msgs[i]) {
+			l.fault("%s was published before the cluster knew that topic %s carries the delay %s", msgs[i].Value, msgs[i].Topic, msgs[i].Delay)
+			return
+		}
+	}
+}
+
 // ledgerSink is one producer that writes to the ledger.
 type ledgerSink struct {
 	ledger  *ledger
 	ceiling func() int64
+	knows   func(*kafkasync.Message) bool
 	point   pointFunc
 	latency func(context.Context) error
 	closed  bool
@@ -180,6 +193,7 @@ func (s *ledgerSink) Publish(ctx context.Context, msgs []kafkasync.Message) erro
 	if err := s.point("Publish, before"); err != nil {
 		return err
 	}
+	s.ledger.promised(msgs, s.knows)
 	if err := s.latency(ctx); err != nil {
 		return err
 	}

@@ -2,7 +2,7 @@
 // remembers how far it got:
 //
 //	reader:    stream.Next -> one of two batches
-//	publisher: batch -> route -> seq -> sink.Publish -> acked position
+//	publisher: batch -> route -> pairs known -> seq -> sink.Publish -> acked position
 //	committer: acked position -> lease.Commit (Raft) -> stream.Confirm (database)
 //
 // It promises that at every instant confirmed <= committed <= acknowledged <=

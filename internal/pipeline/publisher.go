@@ -19,6 +19,7 @@ type publisher struct {
 	acked  *progress
 	status *Status
 	seq    *sequence
+	twins  *promises
 
 	msgs []kafkasync.Message
 	buf  route.Buffer
@@ -41,6 +42,9 @@ func (p *publisher) publish(ctx, flight context.Context, b *source.Batch) error 
 		return err
 	}
 	began := time.Now()
+	if err := p.twins.make(ctx, p.msgs); err != nil {
+		return err
+	}
 	if len(p.msgs) > 0 {
 		if err := p.seq.stamp(ctx, p.lease, p.msgs, began); err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -46,6 +47,7 @@ type cluster struct {
 	covered   []source.Coverage
 	ceiling   int64
 	commits   int
+	pairs     []kafkasync.Pair
 	point     pointFunc
 	onCommits func(source.Position) // called with what is about to be committed
 }
@@ -139,6 +141,17 @@ func (l *lease) Raise(ctx context.Context, ceiling int64) error {
 	return l.apply(ctx, "Raise", func() { l.c.ceiling = max(l.c.ceiling, ceiling) })
 }
 
+func (l *lease) Use(ctx context.Context, pair kafkasync.Pair) error {
+	return l.apply(ctx, "Use", func() { l.c.pairs = append(l.c.pairs, pair) })
+}
+
+// knows reports whether the cluster knows the pair of a message that carries a delay.
+func (c *cluster) knows(m *kafkasync.Message) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return m.Delay == 0 || slices.ContainsFunc(c.pairs, func(p kafkasync.Pair) bool { return p.Topic == m.Topic && p.Delay == m.Delay })
+}
+
 // router makes one message of a change, and a tombstone more of a delete.
 type router struct {
 	refuse string // the place of a change that it fails on
@@ -152,7 +165,7 @@ func (r router) Append(dst []kafkasync.Message, _ *route.Buffer, c *source.Chang
 	if row == nil {
 		row = c.Old
 	}
-	m := kafkasync.Message{Topic: c.Table.Name, Op: c.Op, Table: c.Table.Name, Committed: c.Committed, Pos: c.Place}
+	m := kafkasync.Message{Topic: c.Table.Name, Op: c.Op, Table: c.Table.Name, Committed: c.Committed, Pos: c.Place, Delay: time.Minute}
 	if row != nil {
 		m.Key, m.Value = row[0].Bytes, row[0].Bytes
 	}
