@@ -18,6 +18,8 @@ type Counts struct {
 	Late    histogram.Histogram
 	Waiting int64     // of the whole group: the topic's end minus what is committed, an upper bound; -1: not known yet
 	NextDue time.Time // of the whole group; zero: nothing is known to wait
+	// Overdue is how late the next message already was when Waiting and NextDue were looked at.
+	Overdue time.Duration
 }
 
 // Status is what a delayer knows about itself, across its runs. Its methods may be called from any goroutine.
@@ -101,7 +103,7 @@ func (s *Status) surveyed(found map[string]backlog) {
 	defer s.mu.Unlock()
 	for topic, b := range found {
 		c := s.of(topic)
-		c.Waiting, c.NextDue = b.waiting, b.next
+		c.Waiting, c.NextDue, c.Overdue = b.waiting, b.next, b.overdue
 	}
 	maps.DeleteFunc(s.topics, func(topic string, _ *Counts) bool {
 		_, ok := found[topic]

@@ -25,6 +25,7 @@ type surveyor struct {
 type backlog struct {
 	waiting int64
 	next    time.Time
+	overdue time.Duration
 }
 
 // run looks until ctx ends. That Kafka does not answer is shown, and asked again: it is no reason to end a membership.
@@ -71,6 +72,13 @@ func (s *surveyor) look(ctx context.Context) {
 			}
 		}
 		backlogs[p.Topic] = b
+	}
+	now := time.UnixMilli(s.cfg.Clock.read().broker)
+	for topic, b := range backlogs {
+		if !b.next.IsZero() {
+			b.overdue = max(0, now.Sub(b.next))
+			backlogs[topic] = b
+		}
 	}
 	s.status.surveyed(backlogs)
 	select {
