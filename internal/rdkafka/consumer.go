@@ -16,7 +16,8 @@ import (
 
 // Consumer is a member of a consumer group whose partitions are read one by one:
 // while nobody takes records of a partition, librdkafka fetches no more of it than
-// queued.min.messages and queued.max.messages.kbytes say, and throws nothing away. It is for one goroutine, but for Interrupt.
+// queued.min.messages and queued.max.messages.kbytes say, and throws nothing away. It is for
+// one goroutine, but for Interrupt and Committed.
 type Consumer struct {
 	client // its queue has what happens to the group, errors and log lines; no records
 }
@@ -156,6 +157,28 @@ func (c *Consumer) Commit(places []Place, wait bool) error {
 	return committedError(C.rd_kafka_commit(c.handle, list, 0), list)
 }
 
+// Committed asks what the group has committed for partitions, and with which texts: in the order of places, with
+// the offset -1 where nothing is. Any goroutine may call it, beside the others.
+//
+// An admin client must not be asked: librdkafka 2.15 reads memory that is not there when its
+// ListConsumerGroupOffsets meets a coordinator that is not ready (rd_kafka_handle_OffsetFetch
+// takes every client for a member of a group).
+func (c *Consumer) Committed(places []Place, limit time.Duration) ([]Place, error) {
+	list := listOf(places)
+	defer C.rd_kafka_topic_partition_list_destroy(list)
+	if err := failure(C.rd_kafka_committed(c.handle, list, C.int(limit.Milliseconds()))); err != nil {
+		return nil, err
+	}
+	found := placesOf(list)
+	for i := range found {
+		if err := failure(elements(list)[i].err); err != nil {
+			return nil, err
+		}
+		found[i].Offset = max(found[i].Offset, -1)
+	}
+	return found, nil
+}
+
 // committedError is what came of a commit: of all of it, else of its first partition that failed.
 func committedError(code C.rd_kafka_resp_err_t, list *C.rd_kafka_topic_partition_list_t) error {
 	if ck.ErrorCode(code) == ck.ErrNoOffset {
@@ -194,7 +217,11 @@ func placesOf(list *C.rd_kafka_topic_partition_list_t) []Place {
 	}
 	places := make([]Place, 0, int(list.cnt))
 	for _, e := range elements(list) {
-		places = append(places, Place{Topic: C.GoString(e.topic), Partition: int32(e.partition), Offset: int64(e.offset)})
+		place := Place{Topic: C.GoString(e.topic), Partition: int32(e.partition), Offset: int64(e.offset)}
+		if e.metadata != nil {
+			place.Metadata = string(C.GoBytes(e.metadata, C.int(e.metadata_size)))
+		}
+		places = append(places, place)
 	}
 	return places
 }
