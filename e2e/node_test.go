@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -26,6 +27,7 @@ import (
 // site is where a node of a test lives: its file, its data and its address.
 type site struct {
 	binary string
+	name   string
 	dir    string
 	file   string
 	http   string
@@ -38,9 +40,19 @@ func newSite(t testing.TB, f flavour, kafka, pipelines string) *site {
 	t.Helper()
 	s := &site{binary: binary(t, f), dir: t.TempDir(), http: freeAddress(t)}
 	s.file = filepath.Join(s.dir, "kafkasync.yaml")
-	s.write(t, fmt.Sprintf("data_dir: %s\nhttp: {listen: %q}\nkafka:\n%s\npipelines:\n%s\n",
-		filepath.Join(s.dir, "data"), s.http, indent(kafka), indent(pipelines)))
+	// A name of its own: the tests share a Kafka, and a name is the prefix of consumer groups.
+	s.name = fmt.Sprintf("e2e-%d-%d", os.Getpid(), sites.Add(1))
+	s.rewrite(t, kafka, pipelines)
 	return s
+}
+
+var sites atomic.Int64
+
+// rewrite writes another file for the same node.
+func (s *site) rewrite(t testing.TB, kafka, pipelines string) {
+	t.Helper()
+	s.write(t, fmt.Sprintf("name: %s\ndata_dir: %s\nhttp: {listen: %q}\nkafka:\n%s\npipelines:\n%s\n",
+		s.name, filepath.Join(s.dir, "data"), s.http, indent(kafka), indent(pipelines)))
 }
 
 func (s *site) write(t testing.TB, text string) {

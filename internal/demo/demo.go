@@ -108,7 +108,9 @@ func (d *demo) scenes(ctx context.Context, consume func()) error {
 	for _, scene := range []func(context.Context) error{
 		func(ctx context.Context) error { return d.firstRow(ctx, consume) },
 		d.seedsExample,
+		d.twins,
 		d.killedInTheMiddle,
+		d.twinsAfterTheKill,
 	} {
 		if err := scene(ctx); err != nil {
 			return err

@@ -17,13 +17,20 @@ const shown = 5
 type ledger struct {
 	mu       sync.Mutex
 	arrivals map[uint64]*arrival // by the place of the commit
-	messages int
+	messages int                 // instant ones
+	twins    int
+	newest   map[string]*pair // by payload
+	behind   int              // rows whose newest message has no twin yet
 }
+
+// pair is the seq of the newest instant message of a row and of its newest twin.
+type pair struct{ instant, twin int64 }
 
 // arrival is what arrived of one transaction.
 type arrival struct {
 	times map[string]int // by payload
 	first []received
+	later []received    // twins
 	last  time.Duration // from the commit to the newest row that was not there before
 }
 
@@ -33,7 +40,9 @@ type received struct {
 	after time.Duration // the commit
 }
 
-func newLedger() *ledger { return &ledger{arrivals: map[uint64]*arrival{}} }
+func newLedger() *ledger {
+	return &ledger{arrivals: map[uint64]*arrival{}, newest: map[string]*pair{}}
+}
 
 // add notes a message.
 func (l *ledger) add(m kafkasync.Message) error {
@@ -44,12 +53,20 @@ func (l *ledger) add(m kafkasync.Message) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.messages++
 	a := l.arrivals[pos]
 	if a == nil {
 		a = &arrival{times: map[string]int{}}
 		l.arrivals[pos] = a
 	}
+	l.match(&m)
+	if m.Delayed != 0 {
+		l.twins++
+		if len(a.later) < shown {
+			a.later = append(a.later, received{m, after})
+		}
+		return nil
+	}
+	l.messages++
 	a.times[string(m.Value)]++
 	if a.times[string(m.Value)] > 1 {
 		return nil
@@ -61,15 +78,44 @@ func (l *ledger) add(m kafkasync.Message) error {
 	return nil
 }
 
-// count returns how many messages arrived in all.
+// match keeps count of the rows whose newest message waits for its twin: a twin
+// of an older one says less than what is there already.
+func (l *ledger) match(m *kafkasync.Message) {
+	p := l.newest[string(m.Value)]
+	if p == nil {
+		p = &pair{}
+		l.newest[string(m.Value)] = p
+	}
+	was := p.twin < p.instant
+	if m.Delayed != 0 {
+		p.twin = max(p.twin, m.Seq)
+	} else {
+		p.instant = max(p.instant, m.Seq)
+	}
+	switch is := p.twin < p.instant; {
+	case is && !was:
+		l.behind++
+	case was && !is:
+		l.behind--
+	}
+}
+
+// resent returns how many twins arrived, and how many rows still wait for one.
+func (l *ledger) resent() (twins, behind int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.twins, l.behind
+}
+
+// count returns how many instant messages arrived in all.
 func (l *ledger) count() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.messages
 }
 
-// newest returns the place of the newest commit of which something arrived.
-func (l *ledger) newest() uint64 {
+// latest returns the place of the newest commit of which something arrived.
+func (l *ledger) latest() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	place := uint64(0)
@@ -104,7 +150,7 @@ func (l *ledger) of(c *change) []*arrival {
 // account is what became of changes.
 type account struct {
 	rows     int // that were changed
-	messages int // that arrived
+	messages int // that arrived, twins not among them
 	repeated int // that had arrived before
 	lost     int // rows of which no message arrived
 	strange  int // messages about something that was not changed
@@ -145,6 +191,17 @@ func (l *ledger) first(c *change) []received {
 	var all []received
 	for _, a := range l.of(c) {
 		all = append(all, a.first...)
+	}
+	return all
+}
+
+// later returns the first twins of a transaction's messages.
+func (l *ledger) later(c *change) []received {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all []received
+	for _, a := range l.of(c) {
+		all = append(all, a.later...)
 	}
 	return all
 }

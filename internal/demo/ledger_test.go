@@ -121,3 +121,32 @@ func TestNumbersAndTimesAsAPersonWritesThem(t *testing.T) {
 		}
 	}
 }
+
+func TestTheLedgerKnowsWhichRowsWaitForTheirTwin(t *testing.T) {
+	l := newLedger()
+	arrive := func(id int, seq int64, delayed time.Duration) {
+		t.Helper()
+		m := kafkasync.Message{Topic: topic, Pos: "0/18", Value: fmt.Appendf(nil, `{"id":%d}`, id), Seq: seq, Committed: time.Now(), Delayed: delayed}
+		if err := l.add(m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check := func(twins, behind int) {
+		t.Helper()
+		if t1, b := l.resent(); t1 != twins || b != behind {
+			t.Errorf("got %d twins and %d rows that wait, want %d and %d", t1, b, twins, behind)
+		}
+	}
+	arrive(1, 1, 0)
+	arrive(2, 2, 0)
+	check(0, 2)
+	arrive(1, 3, 0) // again
+	arrive(1, 1, time.Second)
+	check(1, 2) // that of an older message says less
+	arrive(1, 3, time.Second)
+	arrive(2, 2, time.Second)
+	check(3, 0)
+	if got := l.count(); got != 3 {
+		t.Errorf("got %d messages, want 3: a twin is none", got)
+	}
+}

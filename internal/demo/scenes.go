@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// killAt is the part of the bulk update that is in Kafka when the node is killed.
+// killAt is the part of the bulk update that has arrived when the node is killed.
 const killAt = 0.25
 
 // errMissing ends the scenes early; the summary says what is missing.
@@ -57,28 +57,28 @@ func (d *demo) seedsExample(ctx context.Context) error {
 // killedInTheMiddle kills the node while it publishes a large transaction.
 func (d *demo) killedInTheMiddle(ctx context.Context) error {
 	d.say.title("kill -9 in the middle of a larger one")
-	before := d.stack.published()
+	before := d.ledger.count()
 	c, err := d.do(ctx, "UPDATE products SET price = price * 0.9")
 	if err != nil {
 		return err
 	}
 	ok, err := until(ctx, func() (bool, int) {
-		n := d.stack.published() - before
+		n := d.ledger.count() - before
 		return float64(n) >= killAt*float64(len(c.rows)), n
 	})
 	if err != nil {
 		return err
 	}
 	if !ok {
-		return fmt.Errorf("waiting for the bulk update: %s of %s messages are in Kafka, and no more for %s",
-			grouped(d.stack.published()-before), grouped(len(c.rows)), patience)
+		return fmt.Errorf("waiting for the bulk update: %s of %s messages arrived, and no more for %s",
+			grouped(d.ledger.count()-before), grouped(len(c.rows)), patience)
 	}
-	inKafka, pid, killed := d.stack.published()-before, d.stack.node.PID(), time.Now()
+	arrived, pid, killed := d.ledger.count()-before, d.stack.node.PID(), time.Now()
 	if err := d.stack.node.Kill(); err != nil {
 		return err
 	}
-	d.say.line("  %s   with %s of %s messages in Kafka", d.say.prompt("$", fmt.Sprintf("%-13s", "kill -9 "+strconv.Itoa(pid))),
-		grouped(inKafka), grouped(len(c.rows)))
+	d.say.line("  %s   when %s of %s messages had arrived", d.say.prompt("$", fmt.Sprintf("%-13s", "kill -9 "+strconv.Itoa(pid))),
+		grouped(arrived), grouped(len(c.rows)))
 	if err := d.stack.node.Start(ctx); err != nil {
 		return err
 	}
@@ -92,6 +92,46 @@ func (d *demo) killedInTheMiddle(ctx context.Context) error {
 	}
 	d.say.line("  all %s rows arrived", grouped(len(c.rows)))
 	return d.say.err
+}
+
+// twins shows that each message comes a second time.
+func (d *demo) twins(ctx context.Context) error {
+	d.say.title(fmt.Sprintf("The same again after %s, to heal whatever a consumer missed or got wrong meanwhile", delay))
+	if err := d.healed(ctx); err != nil {
+		return err
+	}
+	d.list(d.ledger.later(d.seen[len(d.seen)-1]), true)
+	twins, _ := d.ledger.resent()
+	d.say.line("  ... and the rest: %s delay messages for %s messages", grouped(twins), grouped(d.ledger.count()))
+	return d.say.err
+}
+
+// twinsAfterTheKill waits for those of the large transaction: the killed node was also the
+// one that was to re-send, and Kafka waits for its session to end before another may.
+func (d *demo) twinsAfterTheKill(ctx context.Context) error {
+	if err := d.healed(ctx); err != nil {
+		return err
+	}
+	d.say.line("  and the newest message of every row came again after %s, or a little later: Kafka gives a killed node's", delay)
+	d.say.line("  share of that work to another one when it has not been heard of for 6s")
+	return d.say.err
+}
+
+// healed waits until the newest message of every row has its twin.
+func (d *demo) healed(ctx context.Context) error {
+	ok, err := until(ctx, func() (bool, int) {
+		twins, behind := d.ledger.resent()
+		return behind == 0, twins
+	})
+	if err != nil {
+		return fmt.Errorf("waiting for the delay messages: %w", err)
+	}
+	if !ok {
+		twins, behind := d.ledger.resent()
+		d.say.line("  %s delay messages arrived, %s rows wait for theirs, and no message for %s", grouped(twins), grouped(behind), patience)
+		return errMissing
+	}
+	return nil
 }
 
 // do runs a statement as psql would show it.
@@ -122,8 +162,7 @@ func (d *demo) arrive(ctx context.Context, c *change) error {
 	return nil
 }
 
-// settle waits until all is read that was ever published: until Postgres has been
-// told that nothing is left to do, and the consumer has reached the end.
+// settle waits until Postgres has been told that nothing is left to do.
 func (d *demo) settle(ctx context.Context) error {
 	var failed error
 	ok, err := until(ctx, func() (bool, int) {
@@ -133,7 +172,7 @@ func (d *demo) settle(ctx context.Context) error {
 			return true, 0
 		}
 		n := d.ledger.count()
-		return at > d.ledger.newest() && n >= d.stack.published(), n
+		return at > d.ledger.latest(), n
 	})
 	switch {
 	case err != nil:
@@ -149,11 +188,18 @@ func (d *demo) settle(ctx context.Context) error {
 
 // messages shows the first messages of a change.
 func (d *demo) messages(c *change, measured bool) {
-	for _, m := range d.ledger.first(c) {
-		after := ""
+	d.list(d.ledger.first(c), measured)
+}
+
+func (d *demo) list(messages []received, measured bool) {
+	for _, m := range messages {
+		after, twin := "", ""
 		if measured {
 			after = "   " + span(m.after) + " after commit"
 		}
-		d.say.line("  %s  %-13s op=%s  seq=%d%s", d.say.green(m.Topic), m.Value, m.Op, m.Seq, d.say.dim(after))
+		if m.Delayed != 0 {
+			twin = fmt.Sprintf("  delayed=%d", m.Delayed.Milliseconds())
+		}
+		d.say.line("  %s  %-13s op=%s  seq=%d%s%s", d.say.green(m.Topic), m.Value, m.Op, m.Seq, twin, d.say.dim(after))
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -17,7 +18,11 @@ import (
 	"github.com/kafkasync/kafkasync/internal/tail"
 )
 
-const topic = "products"
+const (
+	topic = "products"
+	// delay is how long after its message a twin comes.
+	delay = 5 * time.Second
+)
 
 // stack is what runs beside the demo.
 type stack struct {
@@ -84,7 +89,7 @@ func (s *stack) configure(dir string, port int) error {
 		"        url: " + strconv.Quote(s.pg.URL("shop")),
 		"    tables:",
 		"      - match: public.*",
-		"        delay: 0   # a message now, and no twin of it later",
+		"        delay: " + delay.String() + "   # instead of 5m, so that there is something to see",
 		"",
 	}, "\n")
 	if err := os.WriteFile(s.file, []byte(text), 0o600); err != nil {

@@ -13,6 +13,11 @@ func (d *demo) summary() error {
 	}
 	d.row("rows changed", grouped(total.rows), plain, "as Postgres counts them")
 	d.row("messages", grouped(total.messages), plain, "as a Kafka consumer counted them")
+	twins, behind := d.ledger.resent()
+	d.row("delayed", grouped(twins), plain, "the same messages again, after their delay")
+	if behind > 0 {
+		d.row("not delayed", grouped(behind), verdict, "rows whose newest message did not come again")
+	}
 	d.row("repeated", grouped(total.repeated), plain, "the killed node's transaction began again; an id does no harm twice")
 	if total.strange > 0 {
 		d.row("unasked for", grouped(total.strange), verdict, "about rows that nobody changed")
