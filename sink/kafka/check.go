@@ -107,12 +107,10 @@ func (s *Sink) checkTopic(ctx context.Context, t Topic, brokers int) []kafkasync
 	case err != nil:
 		return []kafkasync.Finding{finding("K02", s.topicFault(t.Name, err))}
 	}
-	// Brokers without an authorizer, and old ones, do not list operations.
-	if ops := described.AuthorizedOperations; len(ops) > 0 &&
-		!slices.Contains(ops, ck.ACLOperationWrite) && !slices.Contains(ops, ck.ACLOperationAll) {
+	if what, why := forbidden(described.AuthorizedOperations, t); what != "" {
 		return []kafkasync.Finding{{
-			ID: "K02", Severity: kafkasync.SeverityError, What: fmt.Sprintf("we may not write to the topic %s", t.Name),
-			Why: "the pipeline would wait for the grant", Fix: s.grantCommand(t.Name),
+			ID: "K02", Severity: kafkasync.SeverityError, What: fmt.Sprintf("we may not %s the topic %s", what, t.Name),
+			Why: why, Fix: s.grantCommand(t.Name),
 		}}
 	}
 	findings := []kafkasync.Finding{{
@@ -135,6 +133,21 @@ func (s *Sink) checkTopic(ctx context.Context, t Topic, brokers int) []kafkasync
 	findings = append(findings, s.checkClock(t, settings)...)
 	findings = append(findings, s.checkPartitions(t, len(described.Partitions))...)
 	return append(findings, s.checkSize(t, settings)...)
+}
+
+// forbidden says what we may not do with a topic, and what would happen; "" if nothing is known to be in the way.
+func forbidden(allowed []ck.ACLOperation, t Topic) (what, why string) {
+	// Brokers without an authorizer, and old ones, do not list operations.
+	may := func(operation ck.ACLOperation) bool {
+		return len(allowed) == 0 || slices.Contains(allowed, operation) || slices.Contains(allowed, ck.ACLOperationAll)
+	}
+	switch {
+	case !may(ck.ACLOperationWrite):
+		return "write to", "the pipeline would wait for the grant"
+	case t.Delay > 0 && !may(ck.ACLOperationRead):
+		return "read", "its delay messages would not be sent: they are read from the topic itself"
+	}
+	return "", ""
 }
 
 func (s *Sink) checkMissing(ctx context.Context, t Topic, missing error) kafkasync.Finding {

@@ -280,3 +280,25 @@ func TestCheckOfManyTopicsAsksForEach(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestWhatAnAuthorizerForbidsIsFound(t *testing.T) {
+	delayed := kafka.Topic{Name: "products", Delay: time.Minute}
+	tests := []struct {
+		name    string
+		allowed []ck.ACLOperation
+		topic   kafka.Topic
+		want    string
+	}{
+		{"no authorizer", nil, delayed, ""},
+		{"everything", []ck.ACLOperation{ck.ACLOperationAll}, delayed, ""},
+		{"reading alone", []ck.ACLOperation{ck.ACLOperationDescribe, ck.ACLOperationRead}, delayed, "write to"},
+		{"writing alone", []ck.ACLOperation{ck.ACLOperationDescribe, ck.ACLOperationWrite}, delayed, "read"},
+		{"writing alone, without a delay", []ck.ACLOperation{ck.ACLOperationWrite}, kafka.Topic{Name: "products"}, ""},
+		{"both", []ck.ACLOperation{ck.ACLOperationWrite, ck.ACLOperationRead}, delayed, ""},
+	}
+	for _, tt := range tests {
+		if got, why := kafka.Forbidden(tt.allowed, tt.topic); got != tt.want || (why == "") != (got == "") {
+			t.Errorf("%s: got that we may not %q, because %q, want %q", tt.name, got, why, tt.want)
+		}
+	}
+}

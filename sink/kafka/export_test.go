@@ -28,3 +28,6 @@ func Write(log *slog.Logger, lines []ck.LogEvent) {
 
 // Producer returns what librdkafka is told.
 func (c Config) Producer() map[string]string { return c.producer(DefaultInFlight) }
+
+// Forbidden is forbidden, of which a broker without an authorizer shows nothing.
+func Forbidden(allowed []ck.ACLOperation, t Topic) (what, why string) { return forbidden(allowed, t) }

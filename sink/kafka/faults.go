@@ -184,7 +184,7 @@ func (s *Sink) silenceFault(silent time.Duration) error {
 
 func (s *Sink) grantCommand(name string) string {
 	return fmt.Sprintf("kafka-acls.sh --bootstrap-server %s --add --allow-principal 'User:%s' --topic %s "+
-		"--operation Describe --operation Write --operation Create", s.cfg.brokers(), s.principal(), name)
+		"--operation Describe --operation Write --operation Create --operation Read", s.cfg.brokers(), s.principal(), name)
 }
 
 func (s *Sink) principal() string {
