@@ -1,9 +1,6 @@
 package delayer
 
 import (
-	"bytes"
-	"hash/maphash"
-
 	"github.com/kafkasync/kafkasync"
 )
 
@@ -18,80 +15,79 @@ const (
 // batch is what is due at one moment, of all partitions, in the order of each.
 type batch struct {
 	messages []kafkasync.Message
-	due      []int64 // of each message
+	due      []int64 // of each message, by the brokers' clock
 	of       []*partition
 	size     int
-	probe    bool // its acknowledgement is to show the brokers' clock
+	full     bool // the next message goes into another batch
+
+	// probe says that the brokers' clock is not known. One message whose timestamp the broker
+	// sets is enough then: its acknowledgement shows it, and the others wait for that.
+	probe  bool
+	probes bool // such a message is there
 
 	collapsed map[string]uint64 // messages left out, by topic
 	fold      fold
 }
 
-func newBatch() *batch {
-	return &batch{collapsed: map[string]uint64{}, fold: fold{seed: maphash.MakeSeed(), rows: map[uint64]int{}}}
-}
+func newBatch() *batch { return &batch{collapsed: map[string]uint64{}, fold: newFold()} }
 
-func (b *batch) reset() {
+func (b *batch) reset(probe bool) {
 	clear(b.messages) // they keep the bytes of chunks alive
-	b.messages, b.due, b.of, b.size, b.probe = b.messages[:0], b.due[:0], b.of[:0], 0, false
+	clear(b.of)
+	b.messages, b.due, b.of, b.size, b.full = b.messages[:0], b.due[:0], b.of[:0], 0, false
+	b.probe, b.probes = probe, false
 	clear(b.collapsed)
 	b.fold.reset()
 }
 
-// gather appends what is due of a partition, and reports whether there is anything. It stops where the batch is full.
-func (b *batch) gather(p *partition, delay int64, now reading) bool {
+// gather appends what is due of a partition. It stops where the batch is full.
+func (b *batch) gather(p *partition, delay int64, now reading) {
 	first := len(b.messages)
 	b.fold.begin()
-	at := p.at
-	for _, c := range p.chunks {
-		if at >= len(c.held) {
-			at -= len(c.held)
-			continue
+	for h, c := p.head(); h != nil; h, c = p.head() {
+		due, is := h.due(c.seen, delay, now)
+		if !is || !b.add(h, due+now.broker-now.counts(h.appended)) {
+			break
 		}
-		for ; at < len(c.held); at++ {
-			h := &c.held[at]
-			due, is := h.due(c.seen, delay, now)
-			if !is || b.size >= batchBytes {
-				b.of = b.took(p, first)
-				return len(b.messages) > first
-			}
-			b.add(h, due)
-			p.at++
-			if b.probe {
-				b.of = b.took(p, first)
-				return true
-			}
-		}
-		at = 0
+		p.at++
 	}
-	b.of = b.took(p, first)
-	return len(b.messages) > first
+	if len(b.messages) > first {
+		p.flying = true
+		b.of = append(b.of, p)
+	}
 }
 
-// took notes that the batch has messages of p, if it has.
-func (b *batch) took(p *partition, first int) []*partition {
-	if len(b.messages) == first {
-		return b.of
+// add appends a message, unless it is about the same row as one that is there: then the newer one stays,
+// in its place. It reports whether there was room.
+func (b *batch) add(h *held, due int64) bool {
+	size := sizeOf(&h.Message)
+	b.full = b.full || b.probes && b.probe || len(b.messages) > 0 && b.size+size > batchBytes
+	if b.full {
+		return false
 	}
-	p.flying = true
-	return append(b.of, p)
-}
-
-// add appends a message, unless it is about the same row as one that is there: then the newer one stays, in its place.
-func (b *batch) add(h *held, due int64) {
 	if h.walled {
 		b.fold.wall()
 	}
-	b.size += heldOverhead + len(h.Key) + len(h.Value) + len(h.Pipeline) + len(h.Table) + len(h.Pos)
+	b.size += size
+	b.probes = b.probes || h.appended
 	if other, ok := b.fold.find(b.messages, &h.Message); ok {
 		b.collapsed[h.Topic]++
 		if b.messages[other].Seq > h.Seq {
-			return
+			return true
 		}
 		b.messages[other].Topic = "" // see compact
 	}
 	b.fold.put(len(b.messages))
 	b.messages, b.due = append(b.messages, h.Message), append(b.due, due)
+	return true
+}
+
+func sizeOf(m *kafkasync.Message) int {
+	size := heldOverhead + len(m.Key) + len(m.Value) + len(m.Pipeline) + len(m.Table) + len(m.Pos)
+	for i := range m.Extra {
+		size += len(m.Extra[i].Key) + len(m.Extra[i].Value)
+	}
+	return size
 }
 
 // compact takes the messages out that a newer one has replaced.
@@ -108,42 +104,4 @@ func (b *batch) compact() {
 	}
 	clear(b.messages[kept:])
 	b.messages, b.due = b.messages[:kept], b.due[:kept]
-}
-
-// fold finds messages about the same row among those since the last wall.
-type fold struct {
-	seed maphash.Seed
-	rows map[uint64]int // by hash, the place of the newest in the batch
-	from int            // what lies before is of another partition, or behind a wall
-	hash uint64         // of the message that find was asked about last
-	last int            // messages so far
-}
-
-func (f *fold) reset() {
-	clear(f.rows)
-	f.from, f.last = 0, 0
-}
-
-// begin starts a partition, whose rows are its own.
-func (f *fold) begin() { f.from = f.last }
-
-// wall lets nothing collapse with what lies before.
-func (f *fold) wall() { f.from = f.last }
-
-// find returns the place of a message about the same row.
-func (f *fold) find(messages []kafkasync.Message, m *kafkasync.Message) (int, bool) {
-	f.hash = maphash.Bytes(f.seed, m.Key) ^ 31*maphash.Bytes(f.seed, m.Value)
-	at, ok := f.rows[f.hash]
-	if !ok || at < f.from || m.Value == nil { // a tombstone never collapses
-		return 0, false
-	}
-	o := &messages[at]
-	same := o.Pipeline == m.Pipeline && o.Table == m.Table && bytes.Equal(o.Key, m.Key) && bytes.Equal(o.Value, m.Value)
-	return at, same && o.Value != nil
-}
-
-// put says where the message that find was asked about is.
-func (f *fold) put(at int) {
-	f.rows[f.hash] = at
-	f.last = at + 1
 }

@@ -32,13 +32,15 @@ func NewClock(now func() time.Time) *Clock { return &Clock{now: now, base: now()
 func (c *Clock) Appended(at time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	since := c.now().Sub(c.base)
+	since := c.now().Sub(c.base) // under the lock: in the order in which they are compared
 	// The broker wrote the record before we heard of it, so its clock is ahead by this
 	// much or more. Of several such bounds the largest is the best.
 	ahead := at.Sub(c.base.Add(since))
 	switch {
 	case !c.known:
 		c.known, c.began, c.newest, c.previous = true, since, ahead, ahead
+	case since-c.began > 2*window: // what was seen before is too old to count
+		c.began, c.previous, c.newest = since, ahead, ahead
 	case since-c.began > window:
 		c.began, c.previous, c.newest = since, c.newest, ahead
 	default:

@@ -41,7 +41,7 @@ type Config struct {
 
 	// Pairs returns the pairs in use, of which those with the delay count, and a channel that is closed when they change.
 	Pairs    func() ([]kafkasync.Pair, <-chan struct{})
-	OpenSink func(context.Context) (sink.Sink, error) // called once for each run
+	OpenSink func(context.Context) (sink.Sink, error) // called by each run
 	Clock    *Clock                                   // of the node; its sinks tell it what was appended when
 	Logger   *slog.Logger
 
@@ -87,6 +87,14 @@ func (d *Delayer) Status() *Status { return d.status }
 // Run re-sends as a member of the group, until ctx ends or something fails, and
 // returns why. What is in flight then has 5 s more, and what is done is committed. One call at a time.
 func (d *Delayer) Run(ctx context.Context) error {
+	for {
+		if err := d.run(ctx); !errors.Is(err, errOutgrown) {
+			return err
+		}
+	}
+}
+
+func (d *Delayer) run(ctx context.Context) error {
 	out, err := d.cfg.OpenSink(ctx)
 	if err != nil {
 		return fmt.Errorf("opening the sink: %w", err)
@@ -97,36 +105,40 @@ func (d *Delayer) Run(ctx context.Context) error {
 		}
 	}()
 	pairs, _ := d.cfg.Pairs()
-	group, offsets, done, err := d.cfg.open(partitionsOf(byTopic(pairs, d.cfg.Delay)))
+	partitions := max(1, partitionsOf(byTopic(pairs, d.cfg.Delay)))
+	group, offsets, done, err := d.cfg.open(partitions)
 	if err != nil {
 		return err
 	}
 	defer done()
-	return d.serve(ctx, out, group, offsets)
+	m := &member{
+		cfg: d.cfg, delay: d.cfg.Delay.Milliseconds(), clock: d.cfg.Clock, log: d.log, status: d.status,
+		group: group, offsets: offsets, decoder: newDecoder(d.cfg.Delay), partitions: map[place]*partition{},
+		batch: newBatch(), sized: partitions,
+	}
+	m.divide()
+	return d.serve(ctx, out, m)
 }
 
 // serve runs member, publisher and surveyor until one of them fails or ctx ends, and joins them.
-func (d *Delayer) serve(ctx context.Context, out sink.Sink, group Group, offsets Offsets) error {
+func (d *Delayer) serve(ctx context.Context, out sink.Sink, m *member) error {
 	ctx, end := context.WithCancel(ctx)
-	stop := context.AfterFunc(ctx, group.Wake)
-	defer stop()
 	flight, land := outliving(ctx, flightGrace)
 	defer land()
 	batches, landed := make(chan *batch, 1), make(chan *batch, 1)
 	found := make(chan []Partition, 1)
-	m := &member{
-		cfg: d.cfg, delay: d.cfg.Delay.Milliseconds(), clock: d.cfg.Clock, log: d.log, status: d.status,
-		group: group, offsets: offsets, decoder: newDecoder(d.cfg.Delay), partitions: map[place]*partition{},
-		batches: batches, landed: landed, found: found, batch: newBatch(),
-	}
-	m.divide()
-	publish := &publisher{sink: out, wake: group.Wake}
-	survey := &surveyor{cfg: d.cfg, offsets: offsets, status: d.status, found: found, wake: group.Wake}
+	m.batches, m.landed, m.found = batches, landed, found
+	publish := &publisher{sink: out, wake: m.group.Wake}
+	survey := &surveyor{cfg: d.cfg, offsets: m.offsets, status: d.status, found: found, wake: m.group.Wake}
 
 	var beside sync.WaitGroup
 	var failed error // the publisher's
 	beside.Go(func() { failed = publish.run(flight, batches, landed) })
 	beside.Go(func() { survey.run(ctx) })
+	beside.Go(func() { // joined as well: nobody may wake a group that has been closed
+		<-ctx.Done()
+		m.group.Wake()
+	})
 	err := m.live(ctx)
 	end()
 	m.leave(ctx)

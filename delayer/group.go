@@ -7,7 +7,8 @@ import (
 	"github.com/kafkasync/kafkasync/internal/rdkafka"
 )
 
-// Group is a membership in the consumer group of one delay. All but Wake is for one goroutine.
+// Group is a membership in the consumer group of one delay. All but Wake is for one
+// goroutine. Who opened it leaves the group, once all its partitions have been closed.
 type Group interface {
 	Membership
 	Holder
@@ -23,8 +24,6 @@ type Membership interface {
 	// rdkafka.Revoked, which want an answer, an rdkafka.Committed, or an error that is worth
 	// showing; nil if there was nothing. The second result is an error that ends the membership.
 	Poll(limit time.Duration) (event any, err error)
-	// Close leaves the group. All partitions must have been closed.
-	Close()
 }
 
 // Holder is what a member does with its partitions.
@@ -40,8 +39,9 @@ type Holder interface {
 
 // Feed is the records of one partition, in order.
 type Feed interface {
-	// Take replaces what the chunk holds with what has arrived, without waiting: at most
+	// Take adds what has arrived to the chunk, which is empty, without waiting: at most
 	// most records in about size bytes. It returns how many it took, and what could not be read as strange.
+	// An error comes alone: an isOutOfRange once, and nothing after it; an isPassing, and more later.
 	Take(c *chunk, d *decoder, most, size int) (taken int, strange, err error)
 	Close()
 }

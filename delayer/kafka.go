@@ -43,7 +43,7 @@ func (c Config) openKafka(partitions int) (Group, Offsets, func(), error) {
 		consumer.Close()
 		return nil, nil, nil, fmt.Errorf("opening Kafka's admin client: %w", err)
 	}
-	return &kafkaGroup{Consumer: consumer, log: c.Logger}, &kafkaOffsets{admin: admin, group: GroupOf(c.Name, c.Delay)}, func() {
+	return &kafkaGroup{Consumer: consumer, log: c.Logger}, &kafkaOffsets{admin: admin, consumer: consumer}, func() {
 		admin.Close()
 		consumer.Close()
 	}, nil
@@ -154,7 +154,11 @@ func (f *kafkaFeed) Take(c *chunk, d *decoder, most, size int) (taken int, stran
 	}
 	r := &c.records
 	for i := range r.Len() {
-		one := record{offset: r.Offset(i), key: r.Key(i), value: r.Value(i), headers: r.Headers(i)}
+		d.headers = d.headers[:0]
+		for name, value := range r.Headers(i) {
+			d.headers = append(d.headers, header{name, value})
+		}
+		one := record{offset: r.Offset(i), key: r.Key(i), value: r.Value(i), headers: d.headers}
 		one.written, one.appended = r.Timestamp(i)
 		if problem := d.add(c, f.topic, f.number, &one); problem != nil {
 			strange = fmt.Errorf("offset %d: %w", one.offset, problem)

@@ -6,12 +6,14 @@ import (
 	"time"
 
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
+
+	"github.com/kafkasync/kafkasync/internal/rdkafka"
 )
 
 // kafkaOffsets are Offsets of Kafka.
 type kafkaOffsets struct {
-	admin *ck.AdminClient
-	group string
+	admin    *ck.AdminClient
+	consumer *rdkafka.Consumer
 }
 
 // at names a partition in what comes back from confluent-kafka-go, whose own keys hold pointers.
@@ -34,20 +36,19 @@ func (o *kafkaOffsets) Survey(ctx context.Context, topics []string) ([]Partition
 	if err != nil {
 		return nil, fmt.Errorf("asking for the beginnings of partitions: %w", err)
 	}
-	committed, err := o.committed(ctx, partitions)
+	places := make([]rdkafka.Place, len(partitions))
+	for i := range partitions {
+		places[i] = rdkafka.Place{Topic: partitions[i].Topic, Partition: partitions[i].Number}
+	}
+	committed, err := o.consumer.Committed(places, remaining(ctx))
 	if err != nil {
-		return nil, fmt.Errorf("asking for the offsets of group %s: %w", o.group, err)
+		return nil, fmt.Errorf("asking for the offsets of the group: %w", err)
 	}
 	for i := range partitions {
 		p := &partitions[i]
 		key := at{p.Topic, p.Number}
-		p.Begin, p.End, p.Committed = begins[key], ends[key], -1
-		if c, ok := committed[key]; ok && c.Offset >= 0 {
-			p.Committed = int64(c.Offset)
-			if c.Metadata != nil {
-				p.Note = *c.Metadata
-			}
-		}
+		p.Begin, p.End = begins[key], ends[key]
+		p.Committed, p.Note = committed[i].Offset, committed[i].Metadata
 	}
 	return partitions, nil
 }
@@ -104,25 +105,12 @@ func (o *kafkaOffsets) list(ctx context.Context, partitions []Partition, spec ck
 	return found, nil
 }
 
-func (o *kafkaOffsets) committed(ctx context.Context, partitions []Partition) (map[at]ck.TopicPartition, error) {
-	asked := ck.ConsumerGroupTopicPartitions{Group: o.group}
-	for i := range partitions {
-		asked.Partitions = append(asked.Partitions, ck.TopicPartition{Topic: &partitions[i].Topic, Partition: partitions[i].Number})
+// remaining is how long a call that knows no context may take.
+func remaining(ctx context.Context) time.Duration {
+	if until, ok := ctx.Deadline(); ok {
+		return max(time.Millisecond, time.Until(until))
 	}
-	answer, err := o.admin.ListConsumerGroupOffsets(ctx, []ck.ConsumerGroupTopicPartitions{asked})
-	if err != nil {
-		return nil, err
-	}
-	found := make(map[at]ck.TopicPartition, len(partitions))
-	for _, group := range answer.ConsumerGroupsTopicPartitions {
-		for _, p := range group.Partitions {
-			if p.Error != nil {
-				return nil, p.Error
-			}
-			found[at{*p.Topic, p.Partition}] = p
-		}
-	}
-	return found, nil
+	return surveyLimit
 }
 
 // At is described at Offsets.

@@ -8,17 +8,11 @@ import (
 	"time"
 
 	"github.com/kafkasync/kafkasync"
-	"github.com/kafkasync/kafkasync/internal/rdkafka"
 )
 
 const (
-	// commitEvery bounds what is published again after a crash.
-	commitEvery = 500 * time.Millisecond
 	// pollEvery is how soon what has arrived is noticed; no delay is shorter than a second.
 	pollEvery = 50 * time.Millisecond
-	// wordLasts is how long the group's last word that this member is one of it counts. A process that was frozen
-	// for as long as its session lasts must ask before it publishes.
-	wordLasts = sessionTimeout / 2
 	// landing is how long a partition that is taken away waits for what is in flight.
 	landing = 5 * time.Second
 
@@ -40,6 +34,7 @@ type member struct {
 	offsets Offsets
 	decoder *decoder
 
+	sized      int                        // the group was opened for so many partitions
 	pairs      map[string]*kafkasync.Pair // by topic
 	partitions map[place]*partition
 	order      []*partition       // the same, in turn
@@ -52,7 +47,7 @@ type member struct {
 	landed  <-chan *batch
 	batch   *batch
 	flying  bool
-	probed  bool // the brokers' clock is known, or cannot be
+	probed  bool // a message that was to show the brokers' clock is acknowledged
 
 	committing bool      // a commit is under way
 	asked      time.Time // when it began
@@ -96,13 +91,16 @@ func (m *member) live(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
+// errOutgrown ends a member whose group fetches too much ahead of each partition for as many as there are now.
+var errOutgrown = errors.New("there are many more partitions than before")
+
 // errPublishing ends a member whose publisher has ended; the publisher says why.
 var errPublishing = errors.New("the publisher has ended")
 
 // step takes, sends and commits what can be now, and waits for what comes next.
 func (m *member) step(ctx context.Context) error {
 	now := m.clock.read()
-	took, err := m.take(ctx, now)
+	took, err := m.take(ctx)
 	if err != nil {
 		return err
 	}
@@ -121,28 +119,27 @@ func (m *member) step(ctx context.Context) error {
 }
 
 // take fills every partition's room.
-func (m *member) take(ctx context.Context, now reading) (int, error) {
+func (m *member) take(ctx context.Context) (int, error) {
 	sum := 0
+	var ended []*partition
 	for _, p := range m.order {
-		n, err := p.fill(m, now)
+		n, err := p.fill(m)
 		sum += n
-		if err == nil {
-			continue
-		}
 		switch {
+		case err == nil:
 		case isOutOfRange(err):
-			if err = m.restart(ctx, p); err == nil {
-				return sum, nil // the order has changed
-			}
+			p.torn = true
 		case isPassing(err): // librdkafka goes on
 			m.status.SetError(m.cfg.explain(err))
-			continue
+		default:
+			return sum, fmt.Errorf("reading partition %d of topic %s: %w", p.place.Partition, p.place.Topic, m.cfg.explain(err))
 		}
-		if err = m.cfg.explain(err); err != nil {
-			return sum, fmt.Errorf("reading partition %d of topic %s: %w", p.place.Partition, p.place.Topic, err)
+		// What is held may not be there any more either: it is re-sent first.
+		if h, _ := p.head(); p.torn && h == nil && !p.flying {
+			ended = append(ended, p)
 		}
 	}
-	return sum, nil
+	return sum, m.restart(ctx, ended)
 }
 
 // send hands what is due to the publisher, unless it has something already, and
@@ -153,18 +150,19 @@ func (m *member) send(now reading) time.Duration {
 	}
 	wait := pollEvery
 	b := m.batch
-	b.reset()
-	b.probe = !m.probed && !now.known
+	b.reset(!m.probed && !now.known)
 	for i, p := range m.order {
-		if b.size >= batchBytes || b.probe && len(b.messages) > 0 {
-			// The partitions that had no turn are the first next time.
+		if due, left := p.next(m.delay, now); left > 0 {
+			wait = min(wait, time.Duration(left)*time.Millisecond)
+		} else if due != 0 && m.vouched() {
+			b.gather(p, m.delay, now)
+		}
+		if b.full { // who had no turn is the first next time
+			if p.flying {
+				i++
+			}
 			m.order = append(m.order[i:len(m.order):len(m.order)], m.order[:i]...)
 			break
-		}
-		if _, left := p.next(m.delay, now); left > 0 {
-			wait = min(wait, time.Duration(left)*time.Millisecond)
-		} else if p.head() != nil && m.vouched() {
-			b.gather(p, m.delay, now)
 		}
 	}
 	if len(b.messages) == 0 {
@@ -176,45 +174,33 @@ func (m *member) send(now reading) time.Duration {
 	return pollEvery
 }
 
-// vouched reports whether the group's word that we are one of it is recent; if it is not, it is asked for:
-// a process that was frozen would else publish for partitions that are somebody else's by now. The word
-// is that of a commit, which is refused to a member of an older generation.
-func (m *member) vouched() bool {
-	if m.cfg.now().Sub(m.word) < wordLasts {
-		return true
-	}
-	m.tick = time.Time{} // commit now
-	return false
-}
-
 // learn takes what the surveyor has found. A topic that was deleted and created again between two looks
 // of librdkafka would be read on at an offset that means nothing in it.
 func (m *member) learn(ctx context.Context, found []Partition) error {
-	m.status.SetError(nil)
-	for _, f := range found {
+	m.status.SetError(nil) // Kafka answers
+	var others []*partition
+	for i := range found {
+		f := &found[i]
 		p := m.partitions[place{f.Topic, f.Number}]
 		if p == nil {
 			continue
 		}
 		p.end = f.End
 		if p.id != f.ID && f.ID != "" {
-			if err := m.restart(ctx, p); err != nil {
-				return fmt.Errorf("reading partition %d of topic %s, which was created again: %w", f.Number, f.Topic, err)
-			}
+			others = append(others, p)
 		}
 	}
-	return nil
+	return m.restart(ctx, others)
 }
 
 // land takes note of a batch that is acknowledged.
 func (m *member) land(b *batch) {
 	now := m.clock.read()
-	m.flying, m.probed = false, true
+	m.flying, m.probed = false, m.probed || b.probes
 	m.status.landed(b, now.broker)
 	for _, p := range b.of {
-		free := p.landed()
-		if !p.gone {
-			m.free = append(m.free, free...)
+		for _, c := range p.landed() {
+			m.release(c)
 		}
 	}
 }
@@ -229,59 +215,9 @@ func (m *member) spare() *chunk {
 	return &chunk{}
 }
 
-// commit tells the group how far the partitions are, twice a second and when its word is needed.
-func (m *member) commit(now reading) error {
-	at := m.cfg.now()
-	if m.committing || at.Before(m.tick) {
-		return nil
+// release keeps a chunk to be filled again, unless a record larger than a share has made it large.
+func (m *member) release(c *chunk) {
+	if c.records.Size() <= m.share && len(m.free) < chunksHeld*len(m.order) {
+		m.free = append(m.free, c)
 	}
-	m.tick = at.Add(commitEvery)
-	needed := at.Sub(m.word) >= wordLasts && m.due(now)
-	var places []rdkafka.Place
-	for _, p := range m.order {
-		place, n := p.noted(m.delay, now)
-		if needed || place.Offset != p.told || n.next != p.toldNext {
-			p.told, p.toldNext = place.Offset, n.next
-			places = append(places, place)
-		}
-	}
-	if len(places) == 0 {
-		return nil
-	}
-	if err := m.group.Commit(places, false); err != nil {
-		return fmt.Errorf("committing offsets: %w", m.cfg.explain(err))
-	}
-	m.committing, m.asked = true, at
-	return nil
-}
-
-// due reports whether something waits for the group's word.
-func (m *member) due(now reading) bool {
-	for _, p := range m.order {
-		if _, left := p.next(m.delay, now); left == 0 && p.head() != nil {
-			return true
-		}
-	}
-	return false
-}
-
-// committed takes note of what came of a commit.
-func (m *member) committed(err error) error {
-	m.committing = false
-	switch {
-	case err == nil:
-		m.word = m.asked
-		m.status.SetError(nil)
-		return nil
-	case isFenced(err):
-		// The group has gone on without us, or is about to: it says so itself, with what is taken away.
-	case isPassing(err):
-		m.status.SetError(m.cfg.explain(err))
-	default:
-		return fmt.Errorf("committing offsets: %w", m.cfg.explain(err))
-	}
-	for _, p := range m.order {
-		p.told = -1 // again
-	}
-	return nil
 }

@@ -1,9 +1,6 @@
 package delayer
 
-import (
-	"fmt"
-	"time"
-)
+import "fmt"
 
 // note is what is committed beside an offset. It tells the next holder of the
 // partition what an offset alone does not, and every node what it shows. Its text
@@ -11,7 +8,7 @@ import (
 type note struct {
 	id   string // of the topic: another one has other records at the same offset
 	end  int64  // of the partition, when it was last looked at
-	at   int64  // no record before the offset is newer, milliseconds since 1970
+	at   int64  // a log that is cut back is to be read again from this time on, milliseconds since 1970
 	next int64  // when the next message is due, milliseconds since 1970; 0: none is known to wait
 }
 
@@ -33,13 +30,4 @@ func parseNote(text string) (n note, ok bool) {
 		n.id = ""
 	}
 	return n, true
-}
-
-// due is when the next message is, or nil.
-func (n note) due() *time.Time {
-	if n.next == 0 {
-		return nil
-	}
-	at := time.UnixMilli(n.next)
-	return &at
 }

@@ -15,10 +15,13 @@ type partition struct {
 	chunks []*chunk
 	at     int  // the first message of chunks[0] that is in no batch, or behind its last
 	flying bool // some of its messages are in the batch that is being published
+	torn   bool // what follows the last record taken is not there any more
 	gone   bool // it has been taken away
 
 	taken    int64 // offset behind the last record taken
 	newest   int64 // timestamp of the last record taken
+	safe     int64 // what has this timestamp or an older one lies before the place, as far as timestamps grow
+	walled   bool  // the last message taken is followed by a truncate
 	told     int64 // the offset that the group was last told; -1: none
 	toldNext int64 // and when the next message is due
 }
@@ -29,45 +32,52 @@ const (
 )
 
 // fill takes what has arrived, as far as there is room. It returns how many records it took.
-func (p *partition) fill(m *member, now reading) (int, error) {
+func (p *partition) fill(m *member) (int, error) {
 	sum := 0
+	var err error
 	// What is only passed over takes no room: a limit lets the other partitions have their turn.
-	for turns := 0; len(p.chunks) < chunksHeld && turns < takesInARow; turns++ {
+	for turns := 0; len(p.chunks) < chunksHeld && turns < takesInARow && !p.torn; turns++ {
 		c := m.spare()
-		c.reset()
-		c.seen = now.node
-		n, strange, err := p.feed.Take(c, m.decoder, m.most, m.share)
+		c.reset(p.walled)
+		var n int
+		var strange error
+		n, strange, err = p.feed.Take(c, m.decoder, m.most, m.share)
+		// After the taking: were it before, a process that is frozen in between would have
+		// seen records that were written only later, and re-send them early.
+		c.seen = m.clock.read().node
 		if strange != nil {
 			m.status.tellOdd(p.place.Topic, p.place.Partition, strange)
 		}
 		if n > 0 {
 			sum += n
-			p.taken, p.newest = c.next, c.newest
+			p.taken, p.walled = c.next, c.walled
+			if c.newest > 0 {
+				p.newest = c.newest
+			}
 		}
 		if len(c.held) > 0 {
 			p.chunks = append(p.chunks, c)
 		} else {
-			m.free = append(m.free, c)
+			m.release(c)
 		}
 		if err != nil || n == 0 {
-			p.advance()
-			return sum, err
+			break
 		}
 	}
 	p.advance()
-	return sum, nil
+	return sum, err
 }
 
-// head is the first message that is in no batch.
-func (p *partition) head() *held {
+// head is the first message that is in no batch, and its chunk; nil if there is none.
+func (p *partition) head() (*held, *chunk) {
 	at := p.at
 	for _, c := range p.chunks {
 		if at < len(c.held) {
-			return &c.held[at]
+			return &c.held[at], c
 		}
 		at -= len(c.held)
 	}
-	return nil
+	return nil, nil
 }
 
 // advance moves the place up to what is not done yet; while messages are being published that is not known.
@@ -75,9 +85,9 @@ func (p *partition) advance() {
 	if p.flying {
 		return
 	}
-	p.place.Offset = p.taken
-	if h := p.head(); h != nil {
-		p.place.Offset = h.Offset
+	p.place.Offset, p.safe = p.taken, p.newest
+	if h, _ := p.head(); h != nil {
+		p.place.Offset, p.safe = h.Offset, min(h.written, p.newest)
 	}
 }
 
@@ -93,41 +103,35 @@ func (p *partition) landed() (free []*chunk) {
 	return free
 }
 
-// due is when a message is due, by the time that its record's counts; and whether it is.
+// due is when a message is due, by the clock that counts for it; and whether it is.
 // A timestamp in the future, of a clock that is wrong, does not keep it: it was written before we saw it.
 func (h *held) due(seen, delay int64, now reading) (at int64, is bool) {
+	clock := now.counts(h.appended)
 	at = h.written + delay
-	if now.counts(h.appended) >= at {
+	if clock >= at {
 		return at, true
 	}
-	return min(at, seen+delay), now.node >= seen+delay
+	return min(at, seen+delay+clock-now.node), now.node >= seen+delay
 }
 
-// next is when the head is due, 0 if there is none, and how long until then by this node's clock.
+// next is when the head is due, 0 if there is none, and how long until then by this node's clock; 0: it is due.
 func (p *partition) next(delay int64, now reading) (due, wait int64) {
-	at := p.at
-	for _, c := range p.chunks {
-		if at >= len(c.held) {
-			at -= len(c.held)
-			continue
-		}
-		h := &c.held[at]
-		due, is := h.due(c.seen, delay, now)
-		if is {
-			return due, 0
-		}
-		return due, max(1, min(h.written+delay-now.counts(h.appended), c.seen+delay-now.node))
+	h, c := p.head()
+	if h == nil {
+		return 0, 0
 	}
-	return 0, 0
+	due, is := h.due(c.seen, delay, now)
+	if is {
+		return due, 0
+	}
+	return due, max(1, min(h.written+delay-now.counts(h.appended), c.seen+delay-now.node))
 }
 
 // noted is the place with what is committed beside it.
 func (p *partition) noted(delay int64, now reading) (place rdkafka.Place, n note) {
-	n = note{id: p.id, end: max(p.end, p.taken), at: p.newest}
-	if h := p.head(); h != nil {
-		n.at = min(h.written, now.node)
-		n.next, _ = p.next(delay, now)
-	}
+	// A timestamp in the future says nothing about what is written until then.
+	n = note{id: p.id, end: max(p.end, p.taken), at: min(p.safe, now.node, now.broker)}
+	n.next, _ = p.next(delay, now)
 	place = p.place
 	place.Metadata = n.String()
 	return place, n

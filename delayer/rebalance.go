@@ -10,10 +10,16 @@ import (
 	"github.com/kafkasync/kafkasync/internal/rdkafka"
 )
 
+// outgrown is how many times more partitions there may be than the group was opened for.
+const outgrown = 4
+
 // subscribe joins the group for the topics that have the delay now, and returns what tells of the next change.
 func (m *member) subscribe() (changed <-chan struct{}, err error) {
 	pairs, changed := m.cfg.Pairs()
 	m.pairs = byTopic(pairs, m.cfg.Delay)
+	if partitionsOf(m.pairs) > outgrown*m.sized {
+		return nil, errOutgrown
+	}
 	topics := slices.Sorted(maps.Keys(m.pairs))
 	if len(topics) == 0 {
 		return changed, nil // who runs us is about to end us
@@ -34,7 +40,7 @@ func (m *member) answer(ctx context.Context, event any) error {
 	case rdkafka.Committed:
 		return m.committed(e.Err)
 	case error:
-		m.status.SetError(e)
+		m.status.SetError(m.cfg.explain(e))
 	}
 	return nil
 }
@@ -107,10 +113,11 @@ func (m *member) locate(ctx context.Context, f *Partition, report *report) (*par
 	}
 	report.add(f, s)
 	p := &partition{id: f.ID, end: f.End, taken: s.offset, told: -1}
-	if n, ok := parseNote(f.Note); ok {
+	if n, ok := parseNote(f.Note); ok && s.cause == goesOn {
 		p.newest = n.at
 	}
 	p.place = rdkafka.Place{Topic: f.Topic, Partition: f.Number, Offset: s.offset}
+	p.advance()
 	return p, nil
 }
 
@@ -179,9 +186,15 @@ func (m *member) divide() {
 	m.free = slices.DeleteFunc(m.free, func(c *chunk) bool { return c.records.Size() > m.share })
 }
 
-// restart reads a partition from another place on, because its own is not there any more.
-func (m *member) restart(ctx context.Context, p *partition) error {
-	places := []rdkafka.Place{p.place}
+// restart reads partitions from another place on, because their own is not there any more.
+func (m *member) restart(ctx context.Context, ours []*partition) error {
+	if len(ours) == 0 {
+		return nil
+	}
+	places := make([]rdkafka.Place, len(ours))
+	for i, p := range ours {
+		places[i] = p.place
+	}
 	if err := m.revoked(ctx, rdkafka.Revoked{Places: places}); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package delayer
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -40,18 +41,23 @@ func (r *report) add(f *Partition, s start) {
 
 // tell counts and logs.
 func (r *report) tell(ctx context.Context, m *member) {
-	order := slices.SortedFunc(maps.Keys(r.topics), func(a, b reported) int { return strings.Compare(a.topic, b.topic) })
+	order := slices.SortedFunc(maps.Keys(r.topics), func(a, b reported) int {
+		return cmp.Or(strings.Compare(a.topic, b.topic), cmp.Compare(a.cause, b.cause))
+	})
 	for _, key := range order {
 		s := r.topics[key]
 		if s.lost > 0 {
 			m.status.lost(key.topic, s.lost)
 		}
-		about := []any{"topic", key.topic, "partitions", s.partitions, "delay_messages_lost_at_most", s.lost, "records_read_again_at_most", s.again}
+		about := []any{"topic", key.topic, "partitions", s.partitions, "records_read_again_at_most", s.again}
+		if key.cause != recreated || s.lost > 0 { // else it is not known
+			about = append(about, "delay_messages_lost_at_most", s.lost)
+		}
 		switch key.cause {
 		case deleted:
 			m.log.WarnContext(ctx, "records were deleted before their delay messages were sent: the topic's retention is shorter than delay and outage together", about...)
 		case recreated:
-			m.log.WarnContext(ctx, "the topic was deleted and created again: the delay messages of the old one that waited are lost", about...)
+			m.log.WarnContext(ctx, "the topic was deleted and created again: the delay messages of the old one that still waited are lost", about...)
 		case cutBack:
 			m.log.WarnContext(ctx, "the topic ends before what the delayer has committed (an unclean leader election, or a broker that was restored): it goes on by the time of the records", about...)
 		case forgotten:

@@ -51,6 +51,9 @@ func begin(p Partition, pair *kafkasync.Pair) start {
 }
 
 func beginAnew(p Partition, pair *kafkasync.Pair) start {
+	if pair != nil && pair.ID != p.ID && pair.ID != "" && p.ID != "" {
+		return start{offset: p.Begin, cause: recreated} // and took what the group had committed with it
+	}
 	if pair == nil || pair.ID != p.ID || int(p.Number) >= len(pair.Ends) || pair.Ends[p.Number] > p.End {
 		return start{offset: p.Begin}
 	}

@@ -1,6 +1,7 @@
 package delayer
 
 import (
+	"cmp"
 	"log/slog"
 	"maps"
 	"slices"
@@ -29,6 +30,7 @@ type Status struct {
 	mu     sync.Mutex
 	topics map[string]*Counts
 	err    error
+	asking error                  // why the last survey found nothing: what is shown to wait is older
 	odd    map[oddPlace]time.Time // when a partition's strange records were last told of
 }
 
@@ -50,8 +52,8 @@ func (s *Status) Snapshot() (counts []Counts, problem string) {
 		c.Late = c.Late.Clone()
 		counts = append(counts, c)
 	}
-	if s.err != nil {
-		problem = s.err.Error()
+	if err := cmp.Or(s.err, s.asking); err != nil {
+		problem = err.Error()
 	}
 	return counts, problem
 }
@@ -97,10 +99,18 @@ func (s *Status) lost(topic string, n int64) {
 	s.of(topic).Lost += uint64(n)
 }
 
+// unsurveyed shows why the whole group could not be looked at.
+func (s *Status) unsurveyed(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asking = err
+}
+
 // surveyed shows what was found of the whole group. Topics that are not in it any more are no longer shown.
 func (s *Status) surveyed(found map[string]backlog) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.asking = nil
 	for topic, b := range found {
 		c := s.of(topic)
 		c.Waiting, c.NextDue, c.Overdue = b.waiting, b.next, b.overdue

@@ -54,7 +54,7 @@ func (s *surveyor) look(ctx context.Context) {
 	partitions, err := s.offsets.Survey(ctx, topics)
 	if err != nil {
 		if ctx.Err() == nil || context.Cause(ctx) == context.DeadlineExceeded { //nolint:errorlint // a cause is never wrapped
-			s.status.SetError(s.cfg.explain(err))
+			s.status.unsurveyed(s.cfg.explain(err))
 		}
 		return
 	}
