@@ -114,13 +114,41 @@ func TestMedianOfAnEvenNumberOfRounds(t *testing.T) {
 }
 
 func TestSizesThatDoNotFitAreRefused(t *testing.T) {
-	for _, args := range []string{"-rows 0", "-rounds 0", "-rows 10 -txs 11", "-rows 1000 -txs 10 -rate 100 -latency 10s", "-latency -1s"} {
+	for _, args := range []string{
+		"-rows 0", "-rounds 0", "-rows 10 -txs 11", "-rows 1000 -txs 10 -rate 100 -latency 10s", "-latency -1s",
+		"-delay 500ms", "-delay -1m", "-only consumer", "-only delayer -delay 0", "-only readers -rows 10",
+	} {
 		if o, err := parse(strings.Fields(args), io.Discard); err == nil {
 			t.Errorf("got %+v for %s, want an error", o, args)
 		}
 	}
-	if _, err := parse(nil, io.Discard); err != nil {
-		t.Errorf("got %v for the defaults", err)
+	for _, args := range []string{"", "-only delayer -rows 10", "-only latency -delay 0", "-rows 20001 -txs 0"} {
+		if _, err := parse(strings.Fields(args), io.Discard); err != nil {
+			t.Errorf("got %v for %q", err, args)
+		}
+	}
+}
+
+// The delayer is compared with the faster loop, and with the one that librdkafka makes by itself.
+func TestReSendingIsComparedWithTheBareLoops(t *testing.T) {
+	r := newResult(nil)
+	add := func(reader string, took time.Duration, o outage) {
+		r.add("overdue", reader, sample{rows: 1000, took: took, outage: &o})
+	}
+	zero, five := 0, 5
+	add(delayer, 2*time.Second, outage{log: 10e6, received: 15e6, logAfter: 20e6, receivedAfter: 30e6, cpuAfter: 5 * time.Millisecond, idle: time.Second})
+	add(bareLoop, time.Second, outage{linger: &five, log: 10e6, received: 11e6})
+	add(bareDefaults, 4*time.Second, outage{linger: &zero, log: 10e6, received: 10e6})
+	got := r.markdown()
+	for _, want := range []string{
+		"| overdue | " + bareDefaults + " | 250 (250 to 250) | 0.25 |", "| overdue | " + bareLoop + " | 1000 (1000 to 1000) | 1.00 |",
+		"| overdue | " + delayer + " | 500 (500 to 500) | 0.50 |",
+		"| " + bareLoop + ", linger.ms 5 | 4.00 | 10 (10 to 10) | 11 (11 to 11) | 1.10 (1.10 to 1.10) | | | |",
+		"| " + delayer + " | 2.00 | 10 (10 to 10) | 15 (15 to 15) | 1.50 (1.50 to 1.50) | 20 (20 to 20) | 30 (30 to 30) | 1.50 (1.50 to 1.50) | 5.0 | 1.0 (1.0 to 1.0) |",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("got\n%s\nwant %q in it", got, want)
+		}
 	}
 }
 
@@ -128,7 +156,7 @@ func TestSizesThatDoNotFitAreRefused(t *testing.T) {
 func TestTheWholeComparison(t *testing.T) {
 	devtest.Postgres(t) // says -short, and installs what is missing
 	devtest.Kafka(t)
-	o, err := parse(strings.Fields("-rows 3000 -txs 500 -rounds 1 -rate 200 -latency 2s"), io.Discard)
+	o, err := parse(strings.Fields("-rows 3000 -txs 500 -rounds 1 -rate 200 -latency 2s -delay 15s"), io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,6 +175,8 @@ func TestTheWholeComparison(t *testing.T) {
 		"| one UPDATE of 3000 rows | " + recvlogical + " |", "| one UPDATE of 3000 rows | " + ours + " |",
 		"| 500 transactions of one row | " + recvlogical + " |", "| 500 transactions of one row | " + ours + " |",
 		"| " + bareProducer + " |", "400 messages a round",
+		"| 3000 overdue delay messages | " + bareLoop + " |", "| 3000 overdue delay messages | " + delayer + " |",
+		"| " + bareDefaults + ", linger.ms ", "\n| " + delayer + " |",
 	} {
 		if !strings.Contains(printed.String(), want) {
 			t.Errorf("got\n%s\nwant %q in it", printed.String(), want)

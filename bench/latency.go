@@ -71,7 +71,7 @@ func (b *bench) measureLatency(ctx context.Context) (l latency, err error) {
 	if err := b.warmUp(ctx, warm); err != nil {
 		return l, err
 	}
-	before, err := cpuTime(run.cmd.Process.Pid)
+	before, err := cpuTime(run.pid())
 	if err != nil {
 		return l, err
 	}
@@ -79,7 +79,7 @@ func (b *bench) measureLatency(ctx context.Context) (l latency, err error) {
 	if err != nil {
 		return l, err
 	}
-	after, err := cpuTime(run.cmd.Process.Pid)
+	after, err := cpuTime(run.pid())
 	if err != nil {
 		return l, err
 	}
@@ -88,7 +88,7 @@ func (b *bench) measureLatency(ctx context.Context) (l latency, err error) {
 	}
 	l = t.summary()
 	l.rate, l.cpu = float64(n)/took.Seconds(), (after-before).Seconds()/took.Seconds()
-	l.peak, err = peakMemory(run.cmd.Process.Pid)
+	l.peak, err = peakMemory(run.pid())
 	return l, err
 }
 

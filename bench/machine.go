@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -26,7 +27,7 @@ func (b *bench) describe(ctx context.Context) ([][2]string, error) {
 		return nil, err
 	}
 	_, librdkafka := ck.LibraryVersion()
-	return [][2]string{
+	about := [][2]string{
 		{"date", time.Now().UTC().Format("2006-01-02 15:04 MST")},
 		{"command", "`" + b.o.command + "`"},
 		{"kafkasync", revision},
@@ -39,7 +40,11 @@ func (b *bench) describe(ctx context.Context) ([][2]string, error) {
 		{"rows", fmt.Sprintf("%d of %.0f bytes in 11 columns", b.o.rows, width)},
 		{"rounds", fmt.Sprintf("%d, in each both readers on the same log, in turns", b.o.rounds)},
 		{"load average before", loadAverage()},
-	}, nil
+	}
+	if slices.ContainsFunc(b.o.parts(), func(p part) bool { return p.name == partDelayer }) {
+		about = append(about, [2]string{"outage", fmt.Sprintf("a delay of %s, which passed while no node ran", b.o.delay)})
+	}
+	return about, nil
 }
 
 // version is the revision that the program was built of.

@@ -1,9 +1,10 @@
-// Program bench compares kafkasync with the least that can be done with a log:
-// pg_recvlogical, Postgres' own reader, writing to /dev/null. `make bench`.
+// Program bench compares kafkasync with the least that can be done: with a log,
+// pg_recvlogical, Postgres' own reader, writing to /dev/null; with messages that
+// are to be sent again, a bare loop over librdkafka. `make bench`.
 //
 // It promises that what it compares was measured in one run, in turns, on the
-// same log of the same real Postgres, and that every row was acknowledged by a
-// real Kafka. A lost row is an error; a slow one is a result: it judges nothing.
+// same log of the same real Postgres or the same topic, and that every row was
+// acknowledged by a real Kafka. A lost row is an error; a slow one is a result: it judges nothing.
 // It never uses a server that it did not start.
 package main
 
@@ -25,7 +26,8 @@ import (
 // options are the sizes, and where things are.
 type options struct {
 	rows, txs, rounds, rate int
-	latency                 time.Duration
+	latency, delay          time.Duration
+	only                    string // a part; "": all
 	out, binary, profile    string
 	parameters              string // of our connection to Postgres
 	command                 string // as it was typed
@@ -34,16 +36,24 @@ type options struct {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	o, err := parse(os.Args[1:], os.Stderr)
-	if err == nil {
-		err = run(ctx, o, os.Stdout, os.Stderr)
-	}
+	err := begin(ctx, os.Args[1:])
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
+}
+
+func begin(ctx context.Context, args []string) error {
+	if order, ok := relayAsked(args); ok {
+		return runRelay(order, os.Stdin)
+	}
+	o, err := parse(args, os.Stderr)
+	if err != nil {
+		return err
+	}
+	return run(ctx, o, os.Stdout, os.Stderr)
 }
 
 func parse(args []string, out io.Writer) (options, error) {
@@ -55,6 +65,8 @@ func parse(args []string, out io.Writer) (options, error) {
 	flags.IntVar(&o.rounds, "rounds", 3, "how `often` all is measured; the median counts")
 	flags.IntVar(&o.rate, "rate", 1000, "transactions a second while the latency is measured")
 	flags.DurationVar(&o.latency, "latency", 20*time.Second, "how long the latency is measured in each round; 0: leave this part out")
+	flags.DurationVar(&o.delay, "delay", time.Minute, "the delay of the messages that are re-sent after an outage: longer than publishing them takes; 0: leave this part out")
+	flags.StringVar(&o.only, "only", "", "measure this `part` alone, one of "+strings.Join(partNames(), ", "))
 	flags.StringVar(&o.out, "out", "bench/out/result.md", "write the result into this `file` as well; \"\": nowhere")
 	flags.StringVar(&o.binary, "binary", "", "measure this kafkasync `program` instead of one built now")
 	flags.StringVar(&o.parameters, "parameters", "", "what `follows` the ? in kafkasync's source.postgres.url, such as logical_decoding_work_mem=1GB")
@@ -69,13 +81,26 @@ func parse(args []string, out io.Writer) (options, error) {
 		}
 		o.command += " " + a
 	}
-	if o.rows < 1 || o.rounds < 1 || o.rate < 1 || o.txs < 0 || o.latency < 0 {
-		return o, errors.New("sizes must be positive")
+	return o, o.check()
+}
+
+func (o options) check() error {
+	if o.rows < 1 || o.rounds < 1 || o.rate < 1 || o.txs < 0 || o.latency < 0 || o.delay < 0 {
+		return errors.New("sizes must be positive")
 	}
-	if o.txs > o.rows || o.updates() >= o.rows {
-		return o, fmt.Errorf("-txs (%d) and -rate times -latency (%d) take one row each: want more -rows than %d", o.txs, o.updates(), o.rows)
+	if o.delay%time.Millisecond != 0 || o.delay > 0 && o.delay < time.Second {
+		return fmt.Errorf("-delay is %s: want whole milliseconds, and a second at least", o.delay)
 	}
-	return o, nil
+	parts := o.parts()
+	if len(parts) == 0 {
+		return fmt.Errorf("-only %s leaves nothing to measure: want one of %s, and a size that does not leave it out", o.only, strings.Join(partNames(), ", "))
+	}
+	for _, p := range parts {
+		if p.name == partReaders && o.txs > o.rows || p.name == partLatency && o.updates() >= o.rows {
+			return fmt.Errorf("-txs (%d) and -rate times -latency (%d) take one row each: want more -rows than %d", o.txs, o.updates(), o.rows)
+		}
+	}
+	return nil
 }
 
 // updates is how many rows are changed while the latency is measured.
@@ -109,36 +134,4 @@ func run(ctx context.Context, o options, out, progress io.Writer) (err error) {
 		return fmt.Errorf("writing the result: %w", err)
 	}
 	return nil
-}
-
-// compare measures everything in turns and returns the report.
-func (b *bench) compare(ctx context.Context) (string, error) {
-	about, err := b.describe(ctx)
-	if err != nil {
-		return "", err
-	}
-	r := newResult(about)
-	for round := range b.o.rounds {
-		for _, w := range b.workloads() {
-			if err := b.round(ctx, w, round, r); err != nil {
-				return "", fmt.Errorf("round %d of %s: %w", round+1, w.name, err)
-			}
-		}
-		s, err := b.produce(ctx, round)
-		if err != nil {
-			return "", err
-		}
-		b.say("round %d: librdkafka alone: %s", round+1, s)
-		r.add("same records, no database", bareProducer, s)
-		if b.o.latency == 0 {
-			continue
-		}
-		l, err := b.measureLatency(ctx)
-		if err != nil {
-			return "", fmt.Errorf("measuring the latency: %w", err)
-		}
-		b.say("round %d: latency: %s", round+1, l)
-		r.latencies = append(r.latencies, l)
-	}
-	return r.markdown(), nil
 }

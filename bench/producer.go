@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
 	"time"
 
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/kafkasync/kafkasync"
 )
@@ -17,27 +19,16 @@ const partitions = 12
 
 // published returns how many records the topic has had; 0 if there is no topic.
 func (b *bench) published(ctx context.Context) (int64, error) {
-	consumer, err := ck.NewConsumer(&ck.ConfigMap{
-		"bootstrap.servers": b.kafka.Brokers(), "group.id": "bench", "allow.auto.create.topics": false,
-	})
+	offsets, err := b.openOffsets()
 	if err != nil {
-		return 0, fmt.Errorf("opening a consumer: %w", err)
+		return 0, err
 	}
-	defer consumer.Close() //nolint:errcheck // it has read nothing
-	name, limit := topic, 10_000
-	metadata, err := consumer.GetMetadata(&name, false, limit)
-	if err != nil {
-		return 0, fmt.Errorf("asking Kafka for the partitions: %w", err)
+	defer offsets.close()
+	ends, err := offsets.ends(ctx, topic)
+	if errors.Is(err, kerr.UnknownTopicOrPartition) {
+		return 0, nil
 	}
-	var sum int64
-	for _, p := range metadata.Topics[topic].Partitions {
-		_, end, err := consumer.QueryWatermarkOffsets(topic, p.ID, limit)
-		if err != nil {
-			return 0, fmt.Errorf("asking Kafka for the end of partition %d: %w", p.ID, err)
-		}
-		sum += end
-	}
-	return sum, ctx.Err()
+	return total(ends), err
 }
 
 // produce writes what the bulk UPDATE makes of the table straight through
@@ -52,7 +43,12 @@ func (b *bench) produce(ctx context.Context, round int) (sample, error) {
 		return sample{}, fmt.Errorf("opening a producer: %w", err)
 	}
 	defer producer.Close()
-	if err := createTopic(ctx, producer, name); err != nil {
+	offsets, err := b.openOffsets()
+	if err != nil {
+		return sample{}, err
+	}
+	defer offsets.close()
+	if err := offsets.create(ctx, name); err != nil {
 		return sample{}, err
 	}
 	acked := make(chan error, 1)
@@ -74,23 +70,6 @@ func (b *bench) produce(ctx context.Context, round int) (sample, error) {
 	after, err := usageOf(os.Getpid(), 0)
 	s.spent(before, after)
 	return s, err
-}
-
-func createTopic(ctx context.Context, producer *ck.Producer, name string) error {
-	admin, err := ck.NewAdminClientFromProducer(producer)
-	if err != nil {
-		return fmt.Errorf("opening Kafka's admin client: %w", err)
-	}
-	results, err := admin.CreateTopics(ctx, []ck.TopicSpecification{{
-		Topic: name, NumPartitions: partitions, ReplicationFactor: 1, Config: map[string]string{"message.timestamp.type": "LogAppendTime"},
-	}})
-	if err != nil {
-		return fmt.Errorf("creating topic %s: %w", name, err)
-	}
-	if results[0].Error.Code() != ck.ErrNoError {
-		return fmt.Errorf("creating topic %s: %w", name, results[0].Error)
-	}
-	return nil
 }
 
 // produceAll hands over n records as those of the table: same keys, values and headers.

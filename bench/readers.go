@@ -13,6 +13,9 @@ const (
 	recvlogical  = "pg_recvlogical to /dev/null"
 	ours         = "kafkasync to Kafka"
 	bareProducer = "librdkafka alone"
+	delayer      = "kafkasync's delayer"
+	bareLoop     = "librdkafka, a bare loop"
+	bareDefaults = bareLoop + ", all defaults"
 )
 
 // aloneSlot is the slot of pg_recvlogical.
@@ -20,19 +23,27 @@ const aloneSlot = "alone"
 
 // renewAlone makes the slot of pg_recvlogical anew, at the end of the log.
 func (b *bench) renewAlone(ctx context.Context) error {
+	if err := b.dropSlot(ctx, aloneSlot); err != nil {
+		return err
+	}
+	if _, err := b.db.Exec(ctx, "SELECT pg_create_logical_replication_slot($1, 'pgoutput')", aloneSlot); err != nil {
+		return fmt.Errorf("making slot %s anew: %w", aloneSlot, err)
+	}
+	return nil
+}
+
+// dropSlot removes a slot, if there is one, as soon as nobody reads for it.
+func (b *bench) dropSlot(ctx context.Context, slot string) error {
 	err := every(ctx, 20*time.Millisecond, func() (bool, error) {
 		var left int
-		_, err := b.db.Exec(ctx, "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1 AND NOT active", aloneSlot)
+		_, err := b.db.Exec(ctx, "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1 AND NOT active", slot)
 		if err == nil {
-			err = b.db.QueryRow(ctx, "SELECT count(*) FROM pg_replication_slots WHERE slot_name = $1", aloneSlot).Scan(&left)
+			err = b.db.QueryRow(ctx, "SELECT count(*) FROM pg_replication_slots WHERE slot_name = $1", slot).Scan(&left)
 		}
 		return left == 0, err
 	})
-	if err == nil {
-		_, err = b.db.Exec(ctx, "SELECT pg_create_logical_replication_slot($1, 'pgoutput')", aloneSlot)
-	}
 	if err != nil {
-		return fmt.Errorf("making slot %s anew: %w", aloneSlot, err)
+		return fmt.Errorf("dropping slot %s: %w", slot, err)
 	}
 	return nil
 }
@@ -124,7 +135,7 @@ func (b *bench) watch(ctx context.Context, run *running, end lsn) (s sample, err
 		return s, err
 	}
 	began := time.Now()
-	pid := run.cmd.Process.Pid
+	pid := run.pid()
 	before, err := usageOf(pid, server)
 	if err != nil {
 		return s, err

@@ -15,6 +15,7 @@ type sample struct {
 	cpu, librdkafka, walsender time.Duration // librdkafka's threads are part of cpu
 	others                     time.Duration // of the processors: Kafka, us, and whoever else was there
 	peak                       int64         // bytes; 0: not known
+	outage                     *outage       // of re-sending; else nil
 }
 
 func (s sample) rate() float64 { return float64(s.rows) / s.took.Seconds() }
@@ -103,32 +104,49 @@ func (r *result) markdown() string {
 	}
 	text.WriteString("\nMedians; in brackets the slowest and the fastest round. The ratio is the median of the rounds' ratios.\n" +
 		"All others are Kafka, where it takes part, this program, and strangers: beside pg_recvlogical, next to nothing on a quiet machine.\n\n")
+	r.readers(&text)
+	if len(r.latencies) > 0 {
+		r.latency(&text)
+	}
+	r.outages(&text)
+	return text.String()
+}
+
+func (r *result) readers(text *strings.Builder) {
+	if len(r.lines) == 0 {
+		return
+	}
 	text.WriteString("| workload | reader | rows/s | ratio | CPU us/row | of it librdkafka's threads | walsender CPU us/row | all others CPU us/row | peak memory MB |\n")
 	text.WriteString("|---|---|---|---|---|---|---|---|---|\n")
 	slices.SortStableFunc(r.lines, func(a, b *line) int {
 		return cmp.Or(cmp.Compare(a.order(), b.order()), cmp.Compare(b.samples[0].rows, a.samples[0].rows), cmp.Compare(b.reader, a.reader))
 	})
 	for _, l := range r.lines {
-		r.row(&text, l)
+		r.row(text, l)
 	}
-	if len(r.latencies) > 0 {
-		r.latency(&text)
-	}
-	return text.String()
 }
 
-// order puts what is no comparison behind what is one.
+// order puts what is no comparison behind what is one, and re-sending behind both.
 func (l *line) order() int {
-	if l.reader == bareProducer {
+	switch l.reader {
+	case bareProducer:
 		return 1
+	case bareLoop, bareDefaults, delayer:
+		return 2
+	default:
+		return 0
 	}
-	return 0
+}
+
+// base is the line that a line is compared with; nil: none.
+func (r *result) base(l *line) *line {
+	return cmp.Or(r.line(l.workload, recvlogical), r.line(l.workload, bareLoop))
 }
 
 func (r *result) row(text *strings.Builder, l *line) {
 	rates := sorted(l.samples, sample.rate)
 	fmt.Fprintf(text, "| %s | %s | %.0f (%.0f to %.0f) |", l.workload, l.reader, middle(rates), rates[0], rates[len(rates)-1])
-	if base := r.line(l.workload, recvlogical); base != nil {
+	if base := r.base(l); base != nil {
 		fmt.Fprintf(text, " %.2f", l.ratio(base))
 	}
 	text.WriteString(" |")

@@ -66,7 +66,7 @@ func (b *bench) prepare(ctx context.Context) error {
 }
 
 // moveSlot gives our slot a reason to move its restart place, and reports
-// whether it is past target: a checkpoint logs the running transactions, and
+// whether it is there and past target: a checkpoint logs the running transactions, and
 // the place moves when the reader confirms what follows that.
 func (b *bench) moveSlot(ctx context.Context, target lsn) (bool, error) {
 	if err := b.mark(ctx); err != nil {
@@ -80,20 +80,22 @@ func (b *bench) moveSlot(ctx context.Context, target lsn) (bool, error) {
 	}
 	var past bool
 	err := b.db.QueryRow(ctx, `SELECT count(*) = 1 FROM pg_replication_slots
-		WHERE slot_name = $1 AND active AND restart_lsn >= $2::pg_lsn`, ourSlot, target.String()).Scan(&past)
+		WHERE slot_name = $1 AND active AND restart_lsn >= $2::pg_lsn AND confirmed_flush_lsn IS NOT NULL`, ourSlot, target.String()).Scan(&past)
 	if err != nil {
 		return false, fmt.Errorf("looking at slot %s: %w", ourSlot, err)
 	}
 	return past, nil
 }
 
-// awaitReader returns the server process that reads for a slot, once there is one.
+// awaitReader returns the server process that reads for a slot, once there is one. One
+// that still makes the slot, which then confirms nothing yet, may begin behind what is written now.
 func (b *bench) awaitReader(ctx context.Context, slot string, alive func() error) (pid int, err error) {
 	err = every(ctx, 2*time.Millisecond, func() (bool, error) {
 		if err := alive(); err != nil {
 			return false, err
 		}
-		err := b.db.QueryRow(ctx, "SELECT coalesce(max(active_pid), 0) FROM pg_replication_slots WHERE slot_name = $1", slot).Scan(&pid)
+		err := b.db.QueryRow(ctx, `SELECT coalesce(max(active_pid), 0) FROM pg_replication_slots
+			WHERE slot_name = $1 AND confirmed_flush_lsn IS NOT NULL`, slot).Scan(&pid)
 		return pid != 0, err
 	})
 	if err != nil {
