@@ -58,7 +58,7 @@ func (o *kafkaOffsets) partitions(ctx context.Context, topics []string) ([]Parti
 	if len(topics) == 0 {
 		return nil, nil
 	}
-	described, err := o.admin.DescribeTopics(ctx, ck.NewTopicCollectionOfTopicNames(topics))
+	described, err := o.admin.DescribeTopics(ctx, ck.NewTopicCollectionOfTopicNames(topics), patience(ctx))
 	if err != nil {
 		return nil, fmt.Errorf("asking for topics: %w", err)
 	}
@@ -88,7 +88,7 @@ func (o *kafkaOffsets) list(ctx context.Context, partitions []Partition, spec ck
 	for i := range partitions {
 		asked[ck.TopicPartition{Topic: &partitions[i].Topic, Partition: partitions[i].Number}] = spec
 	}
-	answer, err := o.admin.ListOffsets(ctx, asked, ck.SetAdminIsolationLevel(ck.IsolationLevelReadUncommitted))
+	answer, err := o.admin.ListOffsets(ctx, asked, ck.SetAdminIsolationLevel(ck.IsolationLevelReadUncommitted), patience(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -103,6 +103,12 @@ func (o *kafkaOffsets) list(ctx context.Context, partitions []Partition, spec ck
 		return nil, fmt.Errorf("got the offsets of %d partitions, want %d", len(found), len(asked))
 	}
 	return found, nil
+}
+
+// patience ends a question with ctx in librdkafka as well, which would go on for a minute, and be busy all the time
+// while no broker can be reached.
+func patience(ctx context.Context) ck.AdminOptionRequestTimeout {
+	return ck.SetAdminRequestTimeout(remaining(ctx))
 }
 
 // remaining is how long a call that knows no context may take.

@@ -9,6 +9,11 @@ import (
 const (
 	surveyEvery = 2 * time.Second
 	surveyLimit = 10 * time.Second
+
+	// While Kafka is away, a question that waits for it makes librdkafka connect again without
+	// a pause, which takes a whole core. So it is asked rarely then, and soon given up.
+	awayEvery = 8 * time.Second
+	awayLimit = 2 * time.Second
 )
 
 // surveyor looks again and again how far the whole group is, whichever node has
@@ -30,19 +35,26 @@ type backlog struct {
 
 // run looks until ctx ends. That Kafka does not answer is shown, and asked again: it is no reason to end a membership.
 func (s *surveyor) run(ctx context.Context) {
-	tick := time.NewTicker(surveyEvery)
-	defer tick.Stop()
+	limit := surveyLimit
 	for ctx.Err() == nil {
-		s.look(ctx)
+		pause := surveyEvery
+		if s.look(ctx, limit) {
+			limit = surveyLimit
+		} else {
+			pause, limit = awayEvery, awayLimit
+		}
+		timer := time.NewTimer(pause)
 		select {
-		case <-tick.C:
+		case <-timer.C:
 		case <-ctx.Done():
+			timer.Stop()
 		}
 	}
 }
 
-func (s *surveyor) look(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, surveyLimit)
+// look looks once, and reports whether Kafka has answered.
+func (s *surveyor) look(ctx context.Context, limit time.Duration) bool {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	known, _ := s.cfg.Pairs()
 	pairs := byTopic(known, s.cfg.Delay)
@@ -56,7 +68,7 @@ func (s *surveyor) look(ctx context.Context) {
 		if ctx.Err() == nil || context.Cause(ctx) == context.DeadlineExceeded { //nolint:errorlint // a cause is never wrapped
 			s.status.unsurveyed(s.cfg.explain(err))
 		}
-		return
+		return false
 	}
 	backlogs := make(map[string]backlog, len(topics))
 	for _, topic := range topics {
@@ -86,4 +98,5 @@ func (s *surveyor) look(ctx context.Context) {
 		s.wake()
 	default: // the member has not taken the last one yet, and will be told the next time
 	}
+	return true
 }
