@@ -115,7 +115,11 @@ func (b *bench) publishWith(ctx context.Context, run *running) error {
 	if _, err := b.awaitReader(ctx, outageSlot, run.alive); err != nil {
 		return err
 	}
-	end, err := b.write(ctx, b.workloads()[0])
+	if _, err := b.write(ctx, b.workloads()[0]); err != nil {
+		return err
+	}
+	// Behind the mark as well, which would else be published by the next node, and be due only a delay later.
+	end, err := b.logEnd(ctx)
 	if err != nil {
 		return err
 	}
