@@ -11,6 +11,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"path/filepath"
 	"sync"
 	"time"
@@ -127,6 +128,9 @@ func (n *Node) naming(run func(context.Context, pipeline.Lease) error) func(cont
 func (n *Node) openDelayer(delay time.Duration) (*delayer.Delayer, error) {
 	settings := n.cfg.Kafka
 	settings.Topics.Create = false
+	// Nobody waits for a delay message by the millisecond, and larger requests cost the brokers a third.
+	settings.Properties = map[string]string{"linger.ms": "5"}
+	maps.Copy(settings.Properties, n.cfg.Kafka.Properties)
 	log := n.log.With("delay", delay.String())
 	var made *delayer.Delayer
 	made, err := delayer.New(delayer.Config{
