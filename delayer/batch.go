@@ -15,7 +15,7 @@ const (
 // batch is what is due at one moment, of all partitions, in the order of each.
 type batch struct {
 	messages []kafkasync.Message
-	due      []int64 // of each message, by the brokers' clock
+	due      []due // of each message
 	of       []*partition
 	size     int
 	full     bool // the next message goes into another batch
@@ -27,6 +27,12 @@ type batch struct {
 
 	collapsed map[string]uint64 // messages left out, by topic
 	fold      fold
+}
+
+// due is when a message is due, in milliseconds since 1970 by the clock that counts for it.
+type due struct {
+	at       int64
+	appended bool
 }
 
 func newBatch() *batch { return &batch{collapsed: map[string]uint64{}, fold: newFold()} }
@@ -46,7 +52,7 @@ func (b *batch) gather(p *partition, delay int64, now reading) {
 	b.fold.begin()
 	for h, c := p.head(); h != nil; h, c = p.head() {
 		due, is := h.due(c.seen, delay, now)
-		if !is || !b.add(h, due+now.broker-now.counts(h.appended)) {
+		if !is || !b.add(h, due) {
 			break
 		}
 		p.at++
@@ -59,7 +65,7 @@ func (b *batch) gather(p *partition, delay int64, now reading) {
 
 // add appends a message, unless it is about the same row as one that is there: then the newer one stays,
 // in its place. It reports whether there was room.
-func (b *batch) add(h *held, due int64) bool {
+func (b *batch) add(h *held, at due) bool {
 	size := sizeOf(&h.Message)
 	b.full = b.full || b.probes && b.probe || len(b.messages) > 0 && b.size+size > batchBytes
 	if b.full {
@@ -78,7 +84,7 @@ func (b *batch) add(h *held, due int64) bool {
 		b.messages[other].Topic = "" // see compact
 	}
 	b.fold.put(len(b.messages))
-	b.messages, b.due = append(b.messages, h.Message), append(b.due, due)
+	b.messages, b.due = append(b.messages, h.Message), append(b.due, at)
 	return true
 }
 

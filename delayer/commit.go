@@ -44,7 +44,7 @@ func (m *member) commit(now reading) error {
 // due reports whether something waits for the group's word.
 func (m *member) due(now reading) bool {
 	for _, p := range m.order {
-		if due, left := p.next(m.delay, now); due != 0 && left == 0 {
+		if at, left := p.next(m.delay, now); at != 0 && left == 0 {
 			return true
 		}
 	}

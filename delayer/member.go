@@ -152,9 +152,9 @@ func (m *member) send(now reading) time.Duration {
 	b := m.batch
 	b.reset(!m.probed && !now.known)
 	for i, p := range m.order {
-		if due, left := p.next(m.delay, now); left > 0 {
+		if at, left := p.next(m.delay, now); left > 0 {
 			wait = min(wait, time.Duration(left)*time.Millisecond)
-		} else if due != 0 && m.vouched() {
+		} else if at != 0 && m.vouched() {
 			b.gather(p, m.delay, now)
 		}
 		if b.full { // who had no turn is the first next time
@@ -197,7 +197,7 @@ func (m *member) learn(ctx context.Context, found []Partition) error {
 func (m *member) land(b *batch) {
 	now := m.clock.read()
 	m.flying, m.probed = false, m.probed || b.probes
-	m.status.landed(b, now.broker)
+	m.status.landed(b, now)
 	for _, p := range b.of {
 		for _, c := range p.landed() {
 			m.release(c)

@@ -105,26 +105,30 @@ func (p *partition) landed() (free []*chunk) {
 
 // due is when a message is due, by the clock that counts for it; and whether it is.
 // A timestamp in the future, of a clock that is wrong, does not keep it: it was written before we saw it.
-func (h *held) due(seen, delay int64, now reading) (at int64, is bool) {
+func (h *held) due(seen, delay int64, now reading) (due, bool) {
 	clock := now.counts(h.appended)
-	at = h.written + delay
+	at := h.written + delay
 	if clock >= at {
-		return at, true
+		return due{at, h.appended}, true
 	}
-	return min(at, seen+delay+clock-now.node), now.node >= seen+delay
+	is := now.node >= seen+delay
+	if !h.appended { // else the broker's word stands, also while its clock is not known
+		at = min(at, seen+delay+clock-now.node)
+	}
+	return due{at, h.appended}, is
 }
 
 // next is when the head is due, 0 if there is none, and how long until then by this node's clock; 0: it is due.
-func (p *partition) next(delay int64, now reading) (due, wait int64) {
+func (p *partition) next(delay int64, now reading) (at, wait int64) {
 	h, c := p.head()
 	if h == nil {
 		return 0, 0
 	}
 	due, is := h.due(c.seen, delay, now)
 	if is {
-		return due, 0
+		return due.at, 0
 	}
-	return due, max(1, min(h.written+delay-now.counts(h.appended), c.seen+delay-now.node))
+	return due.at, max(1, min(h.written+delay-now.counts(h.appended), c.seen+delay-now.node))
 }
 
 // noted is the place with what is committed beside it.

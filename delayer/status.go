@@ -75,8 +75,8 @@ func (s *Status) of(topic string) *Counts {
 	return c
 }
 
-// landed counts a batch that was acknowledged at a moment.
-func (s *Status) landed(b *batch, now int64) {
+// landed counts a batch that was acknowledged just now.
+func (s *Status) landed(b *batch, now reading) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var c *Counts
@@ -85,7 +85,7 @@ func (s *Status) landed(b *batch, now int64) {
 			c = s.of(b.messages[i].Topic)
 		}
 		c.Resent++
-		c.Late.Observe(float64(max(0, now-b.due[i]))/1000, 1)
+		c.Late.Observe(float64(max(0, now.counts(b.due[i].appended)-b.due[i].at))/1000, 1)
 	}
 	for topic, n := range b.collapsed {
 		s.of(topic).Collapsed += n
