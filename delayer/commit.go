@@ -51,13 +51,20 @@ func (m *member) due(now reading) bool {
 	return false
 }
 
-// committed takes note of what came of a commit.
-func (m *member) committed(err error) error {
+// committed takes note of what came of a commit. What is refused of single partitions, because their topic is
+// gone, is asked again; the group has spoken to us all the same.
+func (m *member) committed(e rdkafka.Committed) error {
 	m.committing = false
+	err := e.Err
 	switch {
 	case err == nil:
 		m.word = m.asked
 		m.status.SetError(nil)
+		for _, r := range e.Refused {
+			if p := m.partitions[place{r.Topic, r.Partition}]; p != nil {
+				p.told = -1
+			}
+		}
 		return nil
 	case isFenced(err):
 		// The group has gone on without us, or is about to: it says so itself, with what is taken away.

@@ -17,9 +17,12 @@ import (
 const (
 	// sessionTimeout is how long a member that is silent keeps its partitions.
 	sessionTimeout = 6 * time.Second
-	// fetchedRecords is how many records librdkafka fetches ahead in all: enough to keep a node busy, and some 20 MB.
-	fetchedRecords = 24_000
-	fetchedBytes   = 16 << 20
+	// fetchedRecords is how many records librdkafka fetches ahead in all, and then as many as one fetch of each
+	// partition brings: enough to keep a node busy, and some 25 MB.
+	fetchedRecords = 16_000
+	fetchedBytes   = 8 << 20
+	leastFetch     = 16 << 10
+	mostFetch      = 256 << 10
 )
 
 // kafkaGroup is a Group of Kafka.
@@ -75,11 +78,11 @@ func (c Config) consumer(partitions int) map[string]string {
 		"isolation.level": "read_uncommitted",
 		// What is fetched ahead of a partition stays in memory until its delay has passed.
 		"queued.min.messages":        strconv.Itoa(max(fetchedRecords/partitions, 50)),
-		"queued.max.messages.kbytes": strconv.Itoa(max(fetchedBytes/partitions, 16<<10) / 1024),
-		"fetch.message.max.bytes":    strconv.Itoa(min(max(fetchedBytes/partitions/2, 16<<10), 1<<20)),
+		"queued.max.messages.kbytes": strconv.Itoa(max(fetchedBytes/partitions, leastFetch) / 1024),
+		"fetch.message.max.bytes":    strconv.Itoa(min(max(fetchedBytes/partitions, leastFetch), mostFetch)),
 		"fetch.max.bytes":            strconv.Itoa(4 << 20),
 		// How long librdkafka looks away from a partition that has enough; its default is a second.
-		"fetch.queue.backoff.ms": "50",
+		"fetch.queue.backoff.ms": "20",
 	})
 	delete(m, "group.instance.id") // a member that ends gives its partitions to the others at once
 	return m
@@ -101,7 +104,12 @@ func (c Config) admin() *ck.ConfigMap {
 
 // Poll is described at Membership.
 func (g *kafkaGroup) Poll(limit time.Duration) (event any, err error) {
-	switch e := g.Consumer.Poll(limit).(type) {
+	return g.judge(g.Consumer.Poll(limit))
+}
+
+// judge passes on what concerns a member.
+func (g *kafkaGroup) judge(event any) (any, error) {
+	switch e := event.(type) {
 	case ck.Error:
 		if e.IsFatal() {
 			return nil, fmt.Errorf("the consumer gave up: %w", e)
