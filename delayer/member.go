@@ -185,10 +185,11 @@ func (m *member) learn(ctx context.Context, found []Partition) error {
 		if p == nil {
 			continue
 		}
-		p.end = f.End
 		if p.id != f.ID && f.ID != "" {
-			others = append(others, p)
+			others = append(others, p) // with its old end, which tells how many of its messages are lost
+			continue
 		}
+		p.end = f.End
 	}
 	return m.restart(ctx, others)
 }
