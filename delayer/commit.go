@@ -25,6 +25,11 @@ func (m *member) commit(now reading) error {
 	needed := at.Sub(m.word) >= wordLasts && m.due(now)
 	var places []rdkafka.Place
 	for _, p := range m.order {
+		// librdkafka fails a commit as a whole if one topic is gone, and takes some seconds to take its
+		// partitions away: the others must not be without the group's word for so long.
+		if p.absent {
+			continue
+		}
 		place, n := p.noted(m.delay, now)
 		if needed || place.Offset != p.told || n.next != p.toldNext {
 			p.told, p.toldNext = place.Offset, n.next
@@ -51,20 +56,13 @@ func (m *member) due(now reading) bool {
 	return false
 }
 
-// committed takes note of what came of a commit. What is refused of single partitions, because their topic is
-// gone, is asked again; the group has spoken to us all the same.
-func (m *member) committed(e rdkafka.Committed) error {
+// committed takes note of what came of a commit.
+func (m *member) committed(err error) error {
 	m.committing = false
-	err := e.Err
 	switch {
 	case err == nil:
 		m.word = m.asked
 		m.status.SetError(nil)
-		for _, r := range e.Refused {
-			if p := m.partitions[place{r.Topic, r.Partition}]; p != nil {
-				p.told = -1
-			}
-		}
 		return nil
 	case isFenced(err):
 		// The group has gone on without us, or is about to: it says so itself, with what is taken away.

@@ -178,6 +178,9 @@ func (m *member) send(now reading) time.Duration {
 // of librdkafka would be read on at an offset that means nothing in it.
 func (m *member) learn(ctx context.Context, found []Partition) error {
 	m.status.SetError(nil) // Kafka answers
+	for _, p := range m.order {
+		p.absent = true
+	}
 	var others []*partition
 	for i := range found {
 		f := &found[i]
@@ -185,6 +188,7 @@ func (m *member) learn(ctx context.Context, found []Partition) error {
 		if p == nil {
 			continue
 		}
+		p.absent = false
 		if p.id != f.ID && f.ID != "" {
 			others = append(others, p) // with its old end, which tells how many of its messages are lost
 			continue

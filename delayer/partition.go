@@ -17,6 +17,7 @@ type partition struct {
 	flying bool // some of its messages are in the batch that is being published
 	torn   bool // what follows the last record taken is not there any more
 	gone   bool // it has been taken away
+	absent bool // its topic was not there when that was last looked at
 
 	taken    int64 // offset behind the last record taken
 	newest   int64 // timestamp of the last record taken

@@ -38,7 +38,7 @@ func (m *member) answer(ctx context.Context, event any) error {
 	case rdkafka.Revoked:
 		return m.revoked(ctx, e)
 	case rdkafka.Committed:
-		return m.committed(e)
+		return m.committed(e.Err)
 	case error:
 		m.status.SetError(m.cfg.explain(e))
 	}

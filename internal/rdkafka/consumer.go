@@ -41,12 +41,8 @@ type Revoked struct {
 	Lost   bool
 }
 
-// Committed says what came of a Commit that did not wait: of all of it, or of single
-// partitions, such as those of a topic that is gone, while the others are stored.
-type Committed struct {
-	Err     error
-	Refused []Place
-}
+// Committed says what came of a Commit that did not wait.
+type Committed struct{ Err error }
 
 // NewConsumer starts librdkafka with its own properties, which must ask for a cooperative assignor and
 // switch automatic commits off. It does not wait for a broker.
@@ -105,7 +101,7 @@ func (c *Consumer) Poll(limit time.Duration) any {
 		}
 		return Revoked{places, C.rd_kafka_assignment_lost(c.handle) != 0}
 	case C.RD_KAFKA_EVENT_OFFSET_COMMIT:
-		return committed(C.rd_kafka_event_error(event), C.rd_kafka_event_topic_partition_list(event))
+		return Committed{committedError(C.rd_kafka_event_error(event), C.rd_kafka_event_topic_partition_list(event))}
 	case C.RD_KAFKA_EVENT_STATS:
 		return Statistics(C.GoString(C.rd_kafka_event_stats(event)))
 	default:
@@ -183,7 +179,7 @@ func (c *Consumer) Committed(places []Place, limit time.Duration) ([]Place, erro
 	return found, nil
 }
 
-// committedError is what came of a commit: of all of it, else of the first partition of the list that failed.
+// committedError is what came of a commit: of all of it, else of its first partition that failed.
 func committedError(code C.rd_kafka_resp_err_t, list *C.rd_kafka_topic_partition_list_t) error {
 	if ck.ErrorCode(code) == ck.ErrNoOffset {
 		return nil // there was nothing to commit
@@ -197,24 +193,6 @@ func committedError(code C.rd_kafka_resp_err_t, list *C.rd_kafka_topic_partition
 		}
 	}
 	return nil
-}
-
-// committed is what came of a commit that did not wait. librdkafka gives the error of the last partition that was
-// refused as that of all, though others are stored; an error of all of them stands with none of them.
-func committed(code C.rd_kafka_resp_err_t, list *C.rd_kafka_topic_partition_list_t) Committed {
-	var done Committed
-	stored, theirs := false, false
-	for i, p := range placesOf(list) {
-		err := elements(list)[i].err
-		if err != 0 {
-			done.Refused = append(done.Refused, p)
-		}
-		stored, theirs = stored || err == 0, theirs || err == code
-	}
-	if code != 0 && !(stored && theirs) {
-		return Committed{Err: committedError(code, nil)}
-	}
-	return done
 }
 
 // listOf returns a list of C's, which the caller destroys.

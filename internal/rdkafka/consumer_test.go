@@ -200,21 +200,6 @@ func TestACommitIsReadBackWithItsText(t *testing.T) {
 	}
 }
 
-func TestACommitIsRefusedOnlyOfThePartitionsThatAreGone(t *testing.T) {
-	c := join(t, filled(t, 1), nil)
-	assigned(t, c)
-	gone := rdkafka.Place{Topic: "gone", Partition: 0, Offset: 1}
-	if err := c.Commit([]rdkafka.Place{{Topic: "products", Partition: 0, Offset: 1}, gone}, false); err != nil {
-		t.Fatal(err)
-	}
-	if done := await[rdkafka.Committed](t, c); done.Err != nil || !slices.Equal(done.Refused, []rdkafka.Place{gone}) {
-		t.Errorf("got %+v, want only %+v refused", done, gone)
-	}
-	if got, err := c.Committed([]rdkafka.Place{{Topic: "products"}}, 10*time.Second); err != nil || got[0].Offset != 1 {
-		t.Errorf("got %+v, error %v, want offset 1 of the topic that is there", got, err)
-	}
-}
-
 // member answers what the group asks of it.
 type member struct {
 	*rdkafka.Consumer
