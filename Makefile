@@ -27,8 +27,9 @@ test: lint ## Lint, vet, build and every test, against real servers that it star
 	go vet ./... && go build ./...
 	go test -race -shuffle=on -p 2 -timeout 30m ./...
 
-soak: ## The long variants of the whole-system tests: 100 kills, one UPDATE of 5 million rows, Kafka away for long
+soak: ## The long variants of the whole-system tests: 100 kills, one UPDATE of 5 million rows, Kafka away for long, delayers lost under load
 	E2E_KILLS=100 E2E_ROWS=5000000 E2E_SOAK=1 go test -count=1 -v -timeout 60m ./e2e
+	E2E_SOAK=1 go test -count=1 -v -timeout 20m -run TestUnderLoad ./delayer
 
 versions: ## The tests of the Postgres source on each version from 14 to 18
 	@# 14 has no publication with row filters, column lists or whole schemas.

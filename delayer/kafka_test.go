@@ -183,11 +183,10 @@ func (s *stage) endsNow(ctx context.Context) (places, error) {
 	return found, nil
 }
 
-// committed returns what the group has committed, and the texts beside it.
-func (s *stage) committed(t testing.TB) (places, map[int32]string) {
+// committed returns what the group has committed.
+func (s *stage) committed(t testing.TB) places {
 	t.Helper()
-	notes := map[int32]string{}
-	return ask(t, func(ctx context.Context) (places, error) { return s.committedNow(ctx, notes) }), notes
+	return ask(t, func(ctx context.Context) (places, error) { return s.committedNow(ctx, map[int32]string{}) })
 }
 
 func (s *stage) committedNow(ctx context.Context, notes map[int32]string) (places, error) {

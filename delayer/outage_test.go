@@ -93,7 +93,7 @@ func TestRecordsThatWereDeletedBeforeTheirTimeAreCountedAndTheRestIsSent(t *test
 	s.publish(t, 0, 100)
 	s.drained(t)
 	r.end()
-	committed, _ := s.committed(t)
+	committed := s.committed(t)
 	s.publish(t, 100, 100)
 	s.cut(t, 0, committed[0]+80)
 	r = s.run(t, pair)
@@ -158,7 +158,9 @@ func TestRecordsThatAreDeletedUnderTheReaderAreCountedAndTheRestIsSent(t *testin
 // drop deletes the topic.
 func (s *stage) drop(t testing.TB) {
 	t.Helper()
-	answer := ask(t, func(ctx context.Context) ([]ck.TopicResult, error) { return s.admin.DeleteTopics(ctx, []string{s.topic}) })
+	answer := ask(t, func(ctx context.Context) ([]ck.TopicResult, error) {
+		return s.admin.DeleteTopics(ctx, []string{s.topic})
+	})
 	if answer[0].Error.Code() != ck.ErrNoError {
 		t.Fatal(answer[0].Error)
 	}
@@ -187,7 +189,7 @@ func TestATopicThatIsCreatedAgainIsReadFromItsBeginning(t *testing.T) {
 	tests := []struct {
 		name    string
 		between func(t *testing.T, s *stage, r *running) *running // while the topic is not there
-		lost    bool                                               // known to the delayer how many
+		lost    bool                                              // known to the delayer how many
 	}{
 		// librdkafka may not notice, and the offset that it wants to read next is there again.
 		{"at once", func(_ *testing.T, _ *stage, r *running) *running { return r }, true},

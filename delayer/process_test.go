@@ -58,7 +58,7 @@ func runProcess(text string) int {
 	}
 	if s.Count {
 		cfg.Properties["statistics.interval.ms"] = "200"
-		delayer.Fetched(&cfg, func(statistics string) { fmt.Fprintln(os.Stdout, statistics) })
+		delayer.Fetched(&cfg, func(statistics string) { _, _ = fmt.Fprintln(os.Stdout, statistics) })
 	}
 	d, err := delayer.New(cfg)
 	if err != nil {
@@ -264,7 +264,7 @@ func TestWhatAKilledProcessHadSentAndNotCommittedComesOnceMore(t *testing.T) {
 	s.publish(t, 0, 1000)
 	a.dies(t)
 	lost := hole{time.Now(), []int32{0, 1, 2}}
-	committed, _ := s.committed(t)
+	committed := s.committed(t)
 	all := s.read(t)
 	before := twins(all)
 	uncommitted := 0
