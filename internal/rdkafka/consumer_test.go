@@ -2,6 +2,7 @@ package rdkafka_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -47,9 +48,7 @@ func join(t *testing.T, brokers string, more map[string]string) *rdkafka.Consume
 		"bootstrap.servers": brokers, "group.id": "g", "enable.auto.commit": "false", "auto.offset.reset": "error",
 		"partition.assignment.strategy": "cooperative-sticky", "heartbeat.interval.ms": "100",
 	}
-	for name, value := range more {
-		properties[name] = value
-	}
+	maps.Copy(properties, more)
 	c, err := rdkafka.NewConsumer(properties)
 	if err != nil {
 		t.Fatal(err)
