@@ -49,7 +49,7 @@ func (m *member) commit(now reading) error {
 // due reports whether something waits for the group's word.
 func (m *member) due(now reading) bool {
 	for _, p := range m.order {
-		if at, left := p.next(m.delay, now); at != 0 && left == 0 {
+		if at, left := p.next(m.delay, now); at != 0 && left == 0 && !p.absent {
 			return true
 		}
 	}

@@ -152,6 +152,9 @@ func (m *member) send(now reading) time.Duration {
 	b := m.batch
 	b.reset(!m.probed && !now.known)
 	for i, p := range m.order {
+		if p.absent { // what is held goes with its topic
+			continue
+		}
 		if at, left := p.next(m.delay, now); left > 0 {
 			wait = min(wait, time.Duration(left)*time.Millisecond)
 		} else if at != 0 && m.vouched() {
