@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/kafkasync/kafkasync"
+	"github.com/kafkasync/kafkasync/internal/rdkafka"
 	"github.com/kafkasync/kafkasync/sink"
 )
 
@@ -113,7 +114,7 @@ func (d *Delayer) run(ctx context.Context) error {
 	defer done()
 	m := &member{
 		cfg: d.cfg, delay: d.cfg.Delay.Milliseconds(), clock: d.cfg.Clock, log: d.log, status: d.status,
-		group: group, offsets: offsets, decoder: newDecoder(d.cfg.Delay), partitions: map[place]*partition{},
+		group: group, offsets: offsets, decoder: newDecoder(d.cfg.Delay), partitions: map[place]*partition{}, left: map[place]rdkafka.Place{},
 		batch: newBatch(), sized: partitions,
 	}
 	m.divide()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/kafkasync/kafkasync"
+	"github.com/kafkasync/kafkasync/internal/rdkafka"
 )
 
 const (
@@ -37,8 +38,9 @@ type member struct {
 	sized      int                        // the group was opened for so many partitions
 	pairs      map[string]*kafkasync.Pair // by topic
 	partitions map[place]*partition
-	order      []*partition       // the same, in turn
-	found      <-chan []Partition // what the surveyor has found
+	order      []*partition            // the same, in turn
+	left       map[place]rdkafka.Place // of partitions that were given back, what could not be committed
+	found      <-chan []Partition      // what the surveyor has found
 
 	share, most int      // of one chunk: bytes, records
 	free        []*chunk // to be used again

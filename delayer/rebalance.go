@@ -100,6 +100,7 @@ func (m *member) begin(ctx context.Context, places []rdkafka.Place) ([]*partitio
 
 // locate makes a partition of what was found.
 func (m *member) locate(ctx context.Context, f *Partition, report *report) (*partition, error) {
+	m.recall(f)
 	s := begin(*f, m.pairs[f.Topic])
 	if s.cause == forgotten {
 		s.since = m.cfg.now().Add(-m.cfg.Delay - surprising)
@@ -121,6 +122,17 @@ func (m *member) locate(ctx context.Context, f *Partition, report *report) (*par
 	return p, nil
 }
 
+// recall takes what could not be committed of a partition for what the group has committed, if its topic was
+// created again since: the brokers forget a topic's offsets with it, and nobody else knows what waited.
+func (m *member) recall(f *Partition) {
+	key := place{f.Topic, f.Number}
+	n, noted := parseNote(m.left[key].Metadata)
+	if noted && f.Committed < 0 && n.id != f.ID && n.id != "" && f.ID != "" {
+		f.Committed, f.Note = m.left[key].Offset, m.left[key].Metadata
+	}
+	delete(m.left, key)
+}
+
 // revoked gives partitions back: once what is in flight of them is acknowledged, and what is done is
 // committed; or at once, if they are somebody else's already.
 func (m *member) revoked(ctx context.Context, e rdkafka.Revoked) error {
@@ -130,7 +142,9 @@ func (m *member) revoked(ctx context.Context, e rdkafka.Revoked) error {
 			ours = append(ours, one)
 		}
 	}
-	if !e.Lost {
+	if e.Lost { // librdkafka says so too when the topic is gone
+		m.leaveBehind(ours)
+	} else {
 		m.finish(ctx, ours)
 	}
 	m.drop(ours)
@@ -166,6 +180,15 @@ func (m *member) finish(ctx context.Context, ours []*partition) {
 	if err := m.group.Commit(places, true); err != nil {
 		// The next holder re-sends what was done since the last commit: repeats, no loss.
 		m.log.InfoContext(ctx, "the last offsets of partitions were not committed", "err", err)
+		m.leaveBehind(ours)
+	}
+}
+
+// leaveBehind remembers what is not committed of partitions.
+func (m *member) leaveBehind(ours []*partition) {
+	now := m.clock.read()
+	for _, p := range ours {
+		m.left[place{p.place.Topic, p.place.Partition}], _ = p.noted(m.delay, now)
 	}
 }
 
