@@ -99,14 +99,15 @@ var errOutgrown = errors.New("there are many more partitions than before")
 // errPublishing ends a member whose publisher has ended; the publisher says why.
 var errPublishing = errors.New("the publisher has ended")
 
-// step takes, sends and commits what can be now, and waits for what comes next.
+// step sends, takes and commits what can be now, and waits for what comes next. What is held is
+// sent before more is taken, so that taking and publishing go on side by side.
 func (m *member) step(ctx context.Context) error {
 	now := m.clock.read()
+	wait := m.send(now)
 	took, err := m.take(ctx)
 	if err != nil {
 		return err
 	}
-	wait := m.send(now)
 	if took > 0 && !m.flying {
 		wait = 0
 	}
