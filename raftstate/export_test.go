@@ -42,3 +42,12 @@ func (n *Node) Incarnations() map[string]string {
 	}
 	return members
 }
+
+// TakeSnapshot replaces the node's log, but for its end, by a snapshot.
+func (n *Node) TakeSnapshot() error {
+	r, err := n.running()
+	if err != nil {
+		return err
+	}
+	return r.Snapshot().Error()
+}

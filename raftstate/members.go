@@ -96,6 +96,9 @@ func (n *Node) removeMember(ctx context.Context, r *raft.Raft, id string) error 
 	if !isMember(members, id) {
 		return ErrNotMember
 	}
+	if err := n.staysAMajority(ctx, members, id); err != nil {
+		return err
+	}
 	// Its rules go first: they could not be removed any more if this was cut short in between.
 	if _, err := n.propose(ctx, name{member: id}); err != nil {
 		return err
@@ -107,6 +110,22 @@ func (n *Node) removeMember(ctx context.Context, r *raft.Raft, id string) error 
 		if err := n.change(ctx, func(r *raft.Raft) raft.Future { return r.RemoveServer(m.ID, 0, 0) }); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// staysAMajority fails if those that vote without a node cannot agree on anything, not even on
+// its removal: the library would begin it, and the cluster be without a leader until more of them are back.
+func (n *Node) staysAMajority(ctx context.Context, members []raft.Server, without string) error {
+	var others []Peer
+	for _, m := range members {
+		if address, _ := placeOf(m.Address); m.Suffrage == raft.Voter && nodeOf(m.ID) != without && nodeOf(m.ID) != n.cfg.ID {
+			others = append(others, Peer{ID: nodeOf(m.ID), Address: address})
+		}
+	}
+	found := n.survey(ctx, others)
+	if reached, voters := len(found.replies)+1, len(others)+1; reached <= voters/2 {
+		return fmt.Errorf("only %d of the %d nodes that would vote without it can be reached: start the others first", reached, voters)
 	}
 	return nil
 }

@@ -98,6 +98,26 @@ func TestANodeThatWasRemovedNoticesAndSaysSo(t *testing.T) {
 	}
 }
 
+func TestANodeIsNotRemovedIfTooFewWouldBeLeft(t *testing.T) {
+	t.Parallel()
+	c := startCluster(t)
+	granted := c.compete("shop")
+	first := receive(t, granted)
+	down := c.follower()
+	c.kill(down)
+	left := c.follower()
+	if err := c.nodes[first.node].RemoveMember(t.Context(), left); err == nil || !strings.Contains(err.Error(), "only 1 of the 2 nodes that would vote") {
+		t.Errorf("got %v, want it refused", err)
+	}
+	if err := first.lease.Commit(t.Context(), "p1"); err != nil {
+		t.Errorf("got %v, want the cluster to go on", err)
+	}
+	if err := c.nodes[left].RemoveMember(t.Context(), down); err != nil {
+		t.Errorf("got %v, want the node that is down to be removed", err)
+	}
+	c.awaitVoters(first.node, left)
+}
+
 func TestALeaderRemovesItself(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, "a", "b", "c")

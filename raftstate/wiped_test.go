@@ -11,6 +11,7 @@ import (
 
 	"github.com/kafkasync/kafkasync"
 	"github.com/kafkasync/kafkasync/raftstate"
+	"github.com/kafkasync/kafkasync/source"
 )
 
 // The first node of the file is the one that might form a second cluster.
@@ -43,6 +44,39 @@ func TestANodeThatLostItsFolderComesBackAsAnotherMember(t *testing.T) {
 				return s.ClusterID == cluster && len(s.Pipelines) == 1 && s.Pipelines[0].Position == underEpoch(first.lease.Epoch(), 1)
 			})
 		})
+	}
+}
+
+func TestANodeThatLostItsFolderGetsASnapshotAndStartsFromIt(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, "a", "b", "c")
+	c.adjust = func(cfg *raftstate.Config) { cfg.SnapshotThreshold = 5 }
+	for _, p := range c.peers {
+		c.start(p.ID)
+	}
+	c.awaitVoters("a", "b", "c")
+	first := receive(t, c.compete("shop"))
+	lost := c.follower()
+	c.kill(lost)
+	c.wipe(lost)
+	var last source.Position
+	for n := range 50 {
+		last = underEpoch(first.lease.Epoch(), n+1)
+		if err := first.lease.Commit(t.Context(), last); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.nodes[first.node].TakeSnapshot(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		c.start(lost)
+		c.awaitVoters("a", "b", "c")
+		eventually(t, "the node to know what was committed", func() bool {
+			s := c.nodes[lost].Status()
+			return len(s.Pipelines) == 1 && s.Pipelines[0].Position == last
+		})
+		c.kill(lost)
 	}
 }
 
