@@ -64,6 +64,8 @@ func (n *Node) enroll(ctx context.Context, s *store) (raft.Configuration, error)
 			return raft.Configuration{}, context.Cause(ctx)
 		case <-n.admitted:
 			return raft.Configuration{}, nil
+		case err := <-n.broke:
+			return raft.Configuration{}, err
 		case <-time.After(enrollEvery):
 		}
 	}

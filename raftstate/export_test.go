@@ -1,6 +1,8 @@
 package raftstate
 
 import (
+	"context"
+
 	"github.com/hashicorp/raft"
 
 	"github.com/kafkasync/kafkasync/source"
@@ -42,6 +44,9 @@ func (n *Node) Incarnations() map[string]string {
 	}
 	return members
 }
+
+// Barrier returns once the node, leading, has applied all that was committed before.
+func (n *Node) Barrier(ctx context.Context) error { return n.barrier(ctx) }
 
 // TakeSnapshot replaces the node's log, but for its end, by a snapshot.
 func (n *Node) TakeSnapshot() error {

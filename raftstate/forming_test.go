@@ -1,6 +1,8 @@
 package raftstate_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -69,4 +71,36 @@ func TestFilesThatDifferFormNoCluster(t *testing.T) {
 	if err := receive(t, ended); kafkasync.ClassOf(err) != kafkasync.Stop || !strings.Contains(err.Error(), "lists other nodes") {
 		t.Errorf("got %v, want the files to be named", err)
 	}
+}
+
+// The others are seen empty, and then cannot store what the first sends them.
+func TestNoLeaseIsGrantedWhileTheFirstNodeVotesAlone(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, "a", "b", "c")
+	c.adjust = func(cfg *raftstate.Config) { cfg.Disk = (&brokenDisk{left: 4}).write }
+	_, b, _ := c.launch("b")
+	_, third, _ := c.launch("c")
+	c.adjust = nil
+	a := c.start("a")
+	for _, ended := range []<-chan error{b, third} {
+		if err := receive(t, ended); kafkasync.ClassOf(err) != kafkasync.Wait {
+			t.Errorf("got %v, want the disk to be named", err)
+		}
+	}
+	eventually(t, "the first node to lead", func() bool { return a.Status().Role == "leader" })
+	held := make(chan error, 1)
+	go func() {
+		held <- a.Hold(t.Context(), "shop", func(context.Context, *raftstate.Lease) error { return errors.New("granted") })
+	}()
+	eventually(t, "the lease to be asked for, and the members to be counted", func() bool { return a.Barrier(t.Context()) == nil })
+	c.stop("a")
+	if err := receive(t, held); !errors.Is(err, raftstate.ErrStopped) {
+		t.Errorf("got %v, want ErrStopped", err)
+	}
+	// Nothing was promised by b and c, whose folders hold nothing. They come back as other incarnations.
+	c.start("a")
+	c.start("b")
+	c.start("c")
+	c.awaitVoters("a", "b", "c")
+	receive(t, c.compete("shop"))
 }

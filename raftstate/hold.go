@@ -31,7 +31,7 @@ func (n *Node) Hold(ctx context.Context, pipeline string, fn func(ctx context.Co
 		if err != nil {
 			return fmt.Errorf("waiting for the lease of pipeline %q: %w", pipeline, err)
 		}
-		l, err := n.take(ctx, pipeline)
+		l, err := n.take(ctx, t, pipeline)
 		switch {
 		case err == nil && n.begin(t):
 			return under(ctx, t, l, fn)
@@ -101,13 +101,13 @@ func (n *Node) begin(t *term) bool {
 
 // take applies a grant. What is committed must be applied first: a cluster that
 // has its identity already must not be given another.
-func (n *Node) take(ctx context.Context, pipeline string) (*Lease, error) {
+func (n *Node) take(ctx context.Context, t *term, pipeline string) (*Lease, error) {
 	applied := n.machine.record(pipeline) // only for a planted bug
 	if err := n.barrier(ctx); err != nil {
 		return nil, err
 	}
 	if n.machine.clusterID() == "" {
-		if err := n.nameCluster(ctx); err != nil {
+		if err := n.nameCluster(ctx, t); err != nil {
 			return nil, err
 		}
 	}
@@ -123,7 +123,7 @@ func (n *Node) take(ctx context.Context, pipeline string) (*Lease, error) {
 
 // nameCluster gives the cluster its identity, with which its first lease comes, once it
 // is formed: a lease of a node that is the only voter yet would be lost with that one's disk.
-func (n *Node) nameCluster(ctx context.Context) error {
+func (n *Node) nameCluster(ctx context.Context, t *term) error {
 	for {
 		r, err := n.leadingRaft()
 		if err != nil {
@@ -141,6 +141,8 @@ func (n *Node) nameCluster(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
+		case <-t.ended:
+			return t.cause
 		case <-time.After(stewardEvery):
 		}
 	}
