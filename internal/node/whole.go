@@ -81,7 +81,9 @@ func (r *report) addNodes(ctx context.Context, status *web.Status, state raftsta
 			node.Error = silent(reply.err)
 		default:
 			node.Reachable, node.Behind = true, reply.answer.Behind
-			node.Error = outdated(reply.answer.Lacks)
+			if len(state.Nodes) > 1 { // alone, its pipelines say it
+				node.Error = outdated(reply.answer.Lacks)
+			}
 			if m.Role == "follower" && reply.answer.Role != "leader" {
 				node.Role = reply.answer.Role
 			}
@@ -113,7 +115,7 @@ func outdated(lacks coverage) string {
 	}
 	fault := &kafkasync.Fault{
 		What: fmt.Sprintf("its file does not mention %s, which is covered: it hands leadership over to a node whose file does", lacks),
-		Fix:  "start it with the file of the others; or, if the table is not wanted any more, see kafkasync table forget --help",
+		Fix:  "start it with the file of the others; or, if that is not wanted any more, see kafkasync table forget --help and kafkasync pipeline drop --help",
 	}
 	return fault.Error()
 }
