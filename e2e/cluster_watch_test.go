@@ -116,9 +116,13 @@ func outages(t testing.TB, brokers, topic string, events []event) {
 		}
 		last, longest := e.at, time.Duration(0)
 		for _, when := range at {
-			if when.After(e.at) && last.Before(until) {
-				longest, last = max(longest, when.Sub(last)), when
+			if !when.After(e.at) {
+				continue
 			}
+			if when.After(until) && last != e.at { // what began before the next event, and lasted, is that one's
+				break
+			}
+			longest, last = max(longest, when.Sub(last)), when
 		}
 		all[e.what] = append(all[e.what], longest)
 		t.Logf("%s %-50s %5d ms without a message", e.at.Format(time.StampMilli), e.what+" "+e.which, longest.Milliseconds())
