@@ -16,6 +16,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strconv"
+	"strings"
 
 	"github.com/kafkasync/kafkasync/internal/route"
 	"github.com/kafkasync/kafkasync/sink/kafka"
@@ -23,17 +25,16 @@ import (
 )
 
 // Config is the file with its defaults filled in and its references replaced.
-// This version runs exactly one node.
 type Config struct {
 	Name        string // prefix of consumer groups and of what the program creates; default kafkasync
 	DataDir     string // Raft log and snapshots, in a subfolder per node; default ./data
-	NodeID      string // default: the node under cluster, else a
-	RaftAddress string // where other nodes would reach this one; "": nowhere
+	NodeID      string // default: the only node under cluster, or a without cluster; "" if UseNode has to choose
+	RaftAddress string // where the other nodes reach this one; "": nowhere
+	RaftListen  string // where this node listens for them
+	Cluster     Cluster
 	HTTP        HTTP
 	Kafka       kafka.Config
 	Pipelines   []Pipeline // at least one
-
-	listed bool // NodeID stands in the file
 }
 
 // HTTP is what the file says under http.
@@ -97,10 +98,24 @@ func Parse(file string, data []byte, env func(string) (string, bool)) (*Config, 
 	return c, nil
 }
 
-// UseNode chooses which node of the file this process is, as --node does.
+// UseNode chooses which node of the file this process is, as --node does. "" is
+// the only one that there is; with several it is an error that names them.
 func (c *Config) UseNode(id string) error {
-	if c.listed && id != c.NodeID {
-		return fmt.Errorf("choosing node %q: the file lists only node %q under cluster.nodes", id, c.NodeID)
+	listed := c.Cluster.Nodes
+	if id == "" && len(listed) > 1 {
+		return fmt.Errorf("choosing a node: the file lists %s under cluster.nodes: say with --node, or KAFKASYNC_NODE, which of them this is", c.nodeNames())
+	}
+	if id == "" {
+		return nil
+	}
+	for _, n := range listed {
+		if n.ID == id {
+			c.use(n)
+			return nil
+		}
+	}
+	if len(listed) > 0 {
+		return fmt.Errorf("choosing node %q: the file lists only %s under cluster.nodes", id, c.nodeNames())
 	}
 	if !legalNodeID(id) {
 		return fmt.Errorf("choosing node %q: a node is named by 1 to 40 of a-z, A-Z, 0-9, _ and -", id)
@@ -109,12 +124,31 @@ func (c *Config) UseNode(id string) error {
 	return nil
 }
 
+func (c *Config) use(n Node) {
+	c.NodeID, c.RaftAddress, c.RaftListen = n.ID, n.Raft, n.RaftListen
+	if n.HTTPListen != "" {
+		c.HTTP.Listen = n.HTTPListen
+	}
+}
+
+func (c *Config) nodeNames() string {
+	names := make([]string, len(c.Cluster.Nodes))
+	for i, n := range c.Cluster.Nodes {
+		names[i] = strconv.Quote(n.ID)
+	}
+	if len(names) == 1 {
+		return "node " + names[0]
+	}
+	return "nodes " + strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
+}
+
 func (r *reader) config(root field) *Config {
 	o := r.object(root, "name", "data_dir", "cluster", "http", "kafka", "pipelines")
 	c := &Config{
 		Name:    "kafkasync",
 		DataDir: "./data",
 		NodeID:  "a",
+		Cluster: Cluster{ElectionTimeout: defaultElectionTimeout},
 		HTTP:    HTTP{Listen: "127.0.0.1:7480"},
 		Kafka:   kafka.Config{Topics: kafka.Topics{Create: true, Partitions: 12, Replication: -1}},
 	}
@@ -130,6 +164,13 @@ func (r *reader) config(root field) *Config {
 	}
 	r.http(o, c)
 	r.cluster(o, c)
+	switch nodes := c.Cluster.Nodes; len(nodes) {
+	case 0:
+	case 1:
+		c.use(nodes[0])
+	default:
+		c.NodeID = ""
+	}
 	r.kafka(o, &c.Kafka)
 	c.Pipelines = r.pipelines(o, &c.Kafka.Topics)
 	return c

@@ -61,10 +61,23 @@ func TestTheExampleOfTheDesignLoads(t *testing.T) {
 	}
 	expect(t, "name", c.Name, "kafkasync")
 	expect(t, "data_dir", c.DataDir, "/var/lib/kafkasync")
-	expect(t, "node", c.NodeID, "a")
-	expect(t, "raft", c.RaftAddress, "10.0.0.1:7400")
+	expect(t, "cluster", c.Cluster, config.Cluster{
+		Nodes: []config.Node{
+			{ID: "a", Raft: "10.0.0.1:7400", HTTP: "10.0.0.1:7480", RaftListen: "10.0.0.1:7400", HTTPListen: "10.0.0.1:7480"},
+			{ID: "b", Raft: "10.0.0.2:7400", HTTP: "10.0.0.2:7480", RaftListen: "0.0.0.0:7400", HTTPListen: "10.0.0.2:7480"},
+			{ID: "c", Raft: "10.0.0.3:7400", HTTP: "10.0.0.3:7480", RaftListen: "10.0.0.3:7400", HTTPListen: ":7480"},
+		},
+		TLS:             config.ClusterTLS{Cert: "node.pem", Key: "node.key", CA: "ca.pem"},
+		ElectionTimeout: 750 * time.Millisecond,
+	})
+	expect(t, "node before one is chosen", c.NodeID, "")
+	if err := c.UseNode("c"); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, "node", c.NodeID, "c")
+	expect(t, "raft", []string{c.RaftAddress, c.RaftListen}, []string{"10.0.0.3:7400", "10.0.0.3:7400"})
 	expect(t, "http", c.HTTP, config.HTTP{
-		Listen: "10.0.0.1:7480", Token: "write-token", ReadToken: "read-token", TLS: config.TLS{Cert: "web.pem", Key: "web.key"},
+		Listen: ":7480", Token: "write-token", ReadToken: "read-token", TLS: config.TLS{Cert: "web.pem", Key: "web.key"},
 	})
 	expect(t, "kafka", c.Kafka, kafka.Config{
 		Brokers: []string{"127.0.0.1:9092"}, Topics: kafka.Topics{Create: true, Partitions: 12, Replication: -1, Delay: 5 * time.Minute},
@@ -88,6 +101,7 @@ func TestWhatIsLeftOutHasItsDefault(t *testing.T) {
 	expect(t, "name", c.Name, "kafkasync")
 	expect(t, "data_dir", c.DataDir, "./data")
 	expect(t, "node", c.NodeID, "a")
+	expect(t, "cluster", c.Cluster, config.Cluster{ElectionTimeout: 500 * time.Millisecond})
 	expect(t, "http", c.HTTP, config.HTTP{Listen: "127.0.0.1:7480"})
 	expect(t, "topics", c.Kafka.Topics, kafka.Topics{Create: true, Partitions: 12, Replication: -1, Delay: 5 * time.Minute})
 	expect(t, "slot", c.Pipelines[0].Postgres.Slot, "kafkasync_shop")
@@ -249,12 +263,35 @@ func TestANodeIsChosen(t *testing.T) {
 	}
 	c = mustParse(t, minimal+"cluster: {nodes: [{id: n1}]}\n")
 	expect(t, "node", c.NodeID, "n1")
-	if err := c.UseNode("n1"); err != nil {
-		t.Error(err)
+	for _, id := range []string{"n1", ""} {
+		if err := c.UseNode(id); err != nil || c.NodeID != "n1" {
+			t.Errorf("choosing %q of one: got %v and node %q, want n1", id, err, c.NodeID)
+		}
 	}
-	if err := c.UseNode("n2"); err == nil || !strings.Contains(err.Error(), `"n1"`) {
+	if err := c.UseNode("n2"); err == nil || !strings.Contains(err.Error(), `only node "n1"`) {
 		t.Errorf("a node that is not listed: got %v, want an error that names n1", err)
 	}
+}
+
+func TestOneOfSeveralNodesHasToBeChosen(t *testing.T) {
+	c := mustParse(t, minimal+`cluster:
+  nodes:
+    - {id: a, raft: "h1:7400", http: "h1:7480"}
+    - {id: b, raft: "h2:7400", http: "h2:7480", raft_listen: ":7400", http_listen: "127.0.0.1:80"}
+    - {id: c, raft: "h3:7400", http: "h3:7480"}
+`)
+	for id, want := range map[string]string{
+		"":  `the file lists nodes "a", "b" and "c" under cluster.nodes: say with --node, or KAFKASYNC_NODE, which of them this is`,
+		"d": `choosing node "d": the file lists only nodes "a", "b" and "c" under cluster.nodes`,
+	} {
+		if err := c.UseNode(id); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("choosing %q: got %v, want %q", id, err, want)
+		}
+	}
+	if err := c.UseNode("b"); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, "what is chosen", []string{c.NodeID, c.RaftAddress, c.RaftListen, c.HTTP.Listen}, []string{"b", "h2:7400", ":7400", "127.0.0.1:80"})
 }
 
 func TestAFileThatCannotBeReadIsNamed(t *testing.T) {

@@ -38,6 +38,12 @@ func isPassing(err error) bool {
 		ck.ErrFencedLeaderEpoch, ck.ErrUnknownLeaderEpoch, ck.ErrOffsetNotAvailable, ck.ErrKafkaStorageError)
 }
 
+// isUnreachable reports that no broker has answered.
+func isUnreachable(err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) ||
+		isCode(err, ck.ErrTransport, ck.ErrAllBrokersDown, ck.ErrResolve, ck.ErrTimedOut)
+}
+
 // explain turns what Kafka says into what an operator reads. What it does not know stays as it is.
 func (c Config) explain(err error) error {
 	brokers, group := strings.Join(c.Brokers, ","), GroupOf(c.Name, c.Delay)
@@ -51,7 +57,7 @@ func (c Config) explain(err error) error {
 		fault.What = "Kafka does not allow us to read a topic whose messages have the delay " + c.Delay.String()
 		fault.Fix = fmt.Sprintf("kafka-acls.sh --bootstrap-server %s --add --allow-principal 'User:%s' --topic TOPIC "+
 			"--operation Describe --operation Read", brokers, c.principal())
-	case isCode(err, ck.ErrTransport, ck.ErrAllBrokersDown, ck.ErrResolve, ck.ErrTimedOut) || errors.Is(err, context.DeadlineExceeded):
+	case isUnreachable(err):
 		fault.What = fmt.Sprintf("Kafka at %s is unreachable", brokers)
 		fault.Fix = "start Kafka, or correct kafka.brokers, or let the connection through the firewall"
 	default:

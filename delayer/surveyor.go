@@ -38,10 +38,10 @@ func (s *surveyor) run(ctx context.Context) {
 	limit := surveyLimit
 	for ctx.Err() == nil {
 		pause := surveyEvery
-		if s.look(ctx, limit) {
-			limit = surveyLimit
-		} else {
+		if isUnreachable(s.look(ctx, limit)) {
 			pause, limit = awayEvery, awayLimit
+		} else {
+			limit = surveyLimit
 		}
 		timer := time.NewTimer(pause)
 		select {
@@ -52,8 +52,8 @@ func (s *surveyor) run(ctx context.Context) {
 	}
 }
 
-// look looks once, and reports whether Kafka has answered.
-func (s *surveyor) look(ctx context.Context, limit time.Duration) bool {
+// look looks once. An error has been shown.
+func (s *surveyor) look(ctx context.Context, limit time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	known, _ := s.cfg.Pairs()
@@ -68,7 +68,7 @@ func (s *surveyor) look(ctx context.Context, limit time.Duration) bool {
 		if ctx.Err() == nil || context.Cause(ctx) == context.DeadlineExceeded { //nolint:errorlint // a cause is never wrapped
 			s.status.unsurveyed(s.cfg.explain(err))
 		}
-		return false
+		return err
 	}
 	backlogs := make(map[string]backlog, len(topics))
 	for _, topic := range topics {
@@ -98,5 +98,5 @@ func (s *surveyor) look(ctx context.Context, limit time.Duration) bool {
 		s.wake()
 	default: // the member has not taken the last one yet, and will be told the next time
 	}
-	return true
+	return nil
 }

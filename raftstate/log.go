@@ -3,13 +3,15 @@ package raftstate
 import (
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"github.com/hashicorp/go-hclog"
 )
 
 // bridge hands the log of the Raft library to slog. The library warns of every
 // election and every lost heartbeat, which is normal running for a cluster:
-// only its errors are worth a warning here. What it never calls is the null logger's.
+// only its errors are worth a warning here, but for those that say, many times a second,
+// that another node is down, or leads by now. What it never calls is the null logger's.
 type bridge struct {
 	hclog.Logger
 	log *slog.Logger
@@ -33,7 +35,18 @@ func (b *bridge) Trace(string, ...any)          {}
 func (b *bridge) Info(msg string, args ...any)  { b.Debug(msg, args...) }
 func (b *bridge) Warn(msg string, args ...any)  { b.Debug(msg, args...) }
 func (b *bridge) Debug(msg string, args ...any) { b.log.Debug(msg, plain(args)...) } //nolint:sloglint // the message is the library's
-func (b *bridge) Error(msg string, args ...any) { b.log.Warn(msg, plain(args)...) }  //nolint:sloglint // the message is the library's
+
+func (b *bridge) Error(msg string, args ...any) {
+	if slices.Contains([]string{
+		"failed to make requestVote RPC", "failed to appendEntries to", "failed to heartbeat to", "failed to pipeline appendEntries",
+		"failed to start pipeline replication to", "failed to send snapshot to", "failed to decode incoming command", "failed to flush response",
+		"peer has newer term, stopping replication",
+	}, msg) {
+		b.Debug(msg, args...)
+		return
+	}
+	b.log.Warn(msg, plain(args)...) //nolint:sloglint // the message is the library's
+}
 
 func (b *bridge) With(args ...any) hclog.Logger {
 	return &bridge{Logger: b.Logger, log: b.log.With(plain(args)...)}

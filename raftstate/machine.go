@@ -18,6 +18,9 @@ type machine struct {
 	pairsChanged chan struct{} // closed, and replaced, when the state's pairs change
 	err          error         // why the machine stands still
 	broken       chan struct{} // closed when err is set
+
+	// observe is told what every entry did; nil but in tests. It is called under mu.
+	observe func(entry *raft.Log, out outcome)
 }
 
 // outcome is what Apply answers to the proposer. Raft keeps it apart from its own error.
@@ -54,7 +57,11 @@ func (m *machine) Apply(entry *raft.Log) any {
 	if _, naming := c.(name); !naming && m.state.revision != revision { // then the pairs have changed
 		m.announce()
 	}
-	return outcome{record: r, err: err}
+	out := outcome{record: r, err: err}
+	if m.observe != nil {
+		m.observe(entry, out)
+	}
+	return out
 }
 
 // announce wakes whoever waits for other pairs. m.mu is held, so that no reader gets
@@ -100,9 +107,14 @@ func (m *machine) clusterID() string {
 
 // epoch is that of the pipeline's newest lease, as far as this node has applied.
 func (m *machine) epoch(pipeline string) uint64 {
+	return m.record(pipeline).epoch
+}
+
+// record is what this node has applied of a pipeline.
+func (m *machine) record(pipeline string) record {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return m.state.pipelines[pipeline].epoch
+	return m.state.pipelines[pipeline]
 }
 
 func (m *machine) failure() error {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hashicorp/raft"
+
 	"github.com/kafkasync/kafkasync"
 )
 
@@ -29,25 +31,47 @@ func (n *Node) Pairs() (pairs []kafkasync.Pair, changed <-chan struct{}) {
 }
 
 // Name returns once a quorum has stored what the rules of this node name, in place of what they
-// named before. It fails with ErrLeadershipLost on a node that does not lead.
+// named before. Any node may call it: the leader does it.
 func (n *Node) Name(ctx context.Context, namings []Naming) error {
 	namings = slices.Clone(namings)
 	slices.SortFunc(namings, func(a, b Naming) int {
 		return cmp.Or(strings.Compare(a.Topics, b.Topics), cmp.Compare(a.Delay, b.Delay))
 	})
-	namings = slices.Compact(namings)
-	// What this node named last may be committed and not applied yet: without the barrier, a node that
-	// starts with the rules of the time before the last would take them for those that are stored.
-	if err := n.barrier(ctx); err != nil {
-		return fmt.Errorf("naming the pairs of node %q: %w", n.cfg.ID, err)
-	}
-	if slices.Equal(n.machine.namings(n.cfg.ID), namings) {
-		return nil
-	}
-	if _, err := n.propose(ctx, name{member: n.cfg.ID, namings: namings}); err != nil {
+	c := name{member: n.cfg.ID, namings: slices.Compact(namings)}
+	_, err := n.toLeader(ctx, askName, encode(c), func(*raft.Raft) ([]byte, error) { return nil, n.storeNamings(ctx, c) })
+	if err != nil {
 		return fmt.Errorf("naming the pairs of node %q: %w", n.cfg.ID, err)
 	}
 	return nil
+}
+
+// nameFor does it for another node.
+func (n *Node) nameFor(ctx context.Context, data []byte) error {
+	c, err := decode(data)
+	if err != nil {
+		return err
+	}
+	if c, ok := c.(name); ok {
+		return n.storeNamings(ctx, c)
+	}
+	if plantedDeposedCommits {
+		_, err := n.propose(ctx, c)
+		return err
+	}
+	return fmt.Errorf("command %d: only what names pairs is taken from another node", c.kind())
+}
+
+func (n *Node) storeNamings(ctx context.Context, c name) error {
+	// What the member named last may be committed and not applied yet: without the barrier, a node that
+	// starts with the rules of the time before the last would take them for those that are stored.
+	if err := n.barrier(ctx); err != nil {
+		return err
+	}
+	if slices.Equal(n.machine.namings(c.member), c.namings) {
+		return nil
+	}
+	_, err := n.propose(ctx, c)
+	return err
 }
 
 // Unnamed returns the pairs that the rules of no member name, by topic and delay, and the

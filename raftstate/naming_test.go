@@ -155,29 +155,44 @@ func TestWhatANodeNamesIsComparedWithWhatIsStored(t *testing.T) {
 	}
 }
 
-func TestFollowersKnowThePairsAndMayNameNone(t *testing.T) {
+func TestEveryNodeNamesItsPairs(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t)
-	leader := receive(t, c.compete(t, "shop"))
+	leader := receive(t, c.compete("shop"))
 	if err := leader.lease.Use(t.Context(), products); err != nil {
 		t.Fatal(err)
 	}
 	for id, n := range c.nodes {
 		awaitPairs(t, n, []kafkasync.Pair{products})
-		if id == leader.node {
-			continue
-		}
 		unnamed, revision := n.Unnamed()
-		if len(unnamed) != 1 {
-			t.Errorf("got %v, want the pair that nobody names", unnamed)
-		}
-		if err := n.Name(t.Context(), nil); !errors.Is(err, raftstate.ErrLeadershipLost) {
-			t.Errorf("got %v from Name on a follower, want ErrLeadershipLost", err)
-		}
-		if err := n.Release(t.Context(), products.Topic, products.Delay, revision); !errors.Is(err, raftstate.ErrLeadershipLost) {
-			t.Errorf("got %v from Release on a follower, want ErrLeadershipLost", err)
+		if id != leader.node {
+			if len(unnamed) != 1 {
+				t.Errorf("got %v, want the pair that nobody names", unnamed)
+			}
+			if err := n.Release(t.Context(), products.Topic, products.Delay, revision); !errors.Is(err, raftstate.ErrLeadershipLost) {
+				t.Errorf("got %v from Release on a follower, want ErrLeadershipLost", err)
+			}
 		}
 	}
+	for id, n := range c.nodes {
+		if err := n.Name(t.Context(), []raftstate.Naming{{Topics: "of-" + id, Delay: time.Second}}); err != nil {
+			t.Errorf("naming what node %s names: %v", id, err)
+		}
+	}
+	for id, n := range c.nodes {
+		eventually(t, "node "+id+" to know what all name", func() bool {
+			_, revision := n.Unnamed()
+			return revision == 4
+		})
+	}
+	follower := c.nodes[c.follower()]
+	if err := follower.Name(t.Context(), []raftstate.Naming{{Topics: products.Topic, Delay: products.Delay}}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the pair to be named", func() bool {
+		unnamed, _ := c.nodes[leader.node].Unnamed()
+		return len(unnamed) == 0
+	})
 }
 
 // awaitPairs waits as a delayer does: it looks, and looks again when there may be others.

@@ -2,7 +2,6 @@ package raftstate
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 
@@ -17,13 +16,24 @@ type Node struct {
 
 	mu      sync.Mutex
 	phase   phase
-	raft    *raft.Raft          // set while Run has it open
+	store   *store              // set while Run has it open
+	wire    *wire               // the same; nil for a lone node without an address
+	raft    *raft.Raft          // set once this node takes part
 	term    *term               // set while this node leads
 	changed chan struct{}       // closed, and replaced, when phase or term changes
 	held    map[string]struct{} // pipelines that a Hold waits for or has
+	waiting string              // for what, in words, while this node cannot take part; else ""
 
-	holds    sync.WaitGroup // Holds under way
-	inflight sync.WaitGroup // operations that the library has not answered yet
+	admit     sync.Once
+	admitted  chan struct{} // closed when a leader has reached this node, which was empty
+	broke     chan error    // gets why Run has to end
+	handovers chan handover // for follow
+	followed  chan struct{} // closed when follow has ended
+
+	membership sync.Mutex     // held while this node, leading, changes who is a member
+	holds      sync.WaitGroup // Holds under way
+	inflight   sync.WaitGroup // operations that the library has not answered yet
+	tasks      sync.WaitGroup // what runs beside follow
 }
 
 // phase is how far Run is.
@@ -39,8 +49,9 @@ const (
 
 // term is one uninterrupted time of leading.
 type term struct {
-	ended chan struct{}
-	cause error // set before ended is closed
+	ended   chan struct{}
+	cause   error          // set before ended is closed
+	holders sync.WaitGroup // calls under a lease of this term
 }
 
 func (t *term) over() bool {
@@ -62,71 +73,12 @@ func New(cfg Config) (*Node, error) {
 		machine: newMachine(),
 		changed: make(chan struct{}),
 		held:    map[string]struct{}{},
+
+		admitted:  make(chan struct{}),
+		broke:     make(chan error, 1),
+		handovers: make(chan handover),
+		followed:  make(chan struct{}),
 	}, nil
-}
-
-// Run opens the node's folder, forms the cluster if it is empty, and takes part
-// until ctx ends. It then ends the contexts of all holders, waits for them
-// (they may still commit), hands leadership over if there is another node, and
-// closes. It returns nil after ctx ended, and may be called once.
-func (n *Node) Run(ctx context.Context) (err error) {
-	if !n.advance(idle, opening) {
-		return errors.New("running a node that has run already")
-	}
-	defer n.advance(opening, closed) // what remains if opening fails
-	s, err := openStore(n.cfg)
-	if err != nil {
-		return fmt.Errorf("opening node %q: %w", n.cfg.ID, err)
-	}
-	defer func() { err = errors.Join(err, s.close()) }()
-	transport, err := n.cfg.transport()
-	if err != nil {
-		return fmt.Errorf("opening node %q: %w", n.cfg.ID, err)
-	}
-	r, err := n.start(s, transport)
-	if err != nil {
-		return fmt.Errorf("opening node %q: %w", n.cfg.ID, errors.Join(err, closeTransport(transport)))
-	}
-	defer func() { err = errors.Join(err, n.shutdown(r)) }()
-	n.mu.Lock()
-	n.raft = r
-	n.mu.Unlock()
-	n.advance(opening, open)
-	n.electLone(r, transport)
-	return n.follow(ctx, r.LeaderCh())
-}
-
-func (n *Node) start(s *store, transport raft.Transport) (*raft.Raft, error) {
-	rc := n.cfg.raftConfig()
-	if err := s.form(rc, transport, n.cfg.voters(transport)); err != nil {
-		return nil, err
-	}
-	var r *raft.Raft
-	err := s.guard(func() (err error) {
-		r, err = raft.NewRaft(rc, n.machine, s.log, s.log, s.snaps, transport)
-		if err != nil {
-			err = s.damaged(err)
-		}
-		return err
-	})
-	return r, err
-}
-
-// electLone makes the only voter of a cluster leader at once. It would
-// otherwise wait out an election timeout for a leader that cannot exist.
-func (n *Node) electLone(r *raft.Raft, transport raft.Transport) {
-	servers := r.GetConfiguration().Configuration().Servers
-	if len(servers) != 1 || servers[0].ID != raft.ServerID(n.cfg.ID) || servers[0].Suffrage != raft.Voter {
-		return
-	}
-	// TimeoutNow is how a leader that hands over asks its successor to stand.
-	id, self := raft.ServerID(n.cfg.ID), transport.LocalAddr()
-	ask := &raft.TimeoutNowRequest{RPCHeader: raft.RPCHeader{
-		ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(id), Addr: transport.EncodePeer(id, self),
-	}}
-	if err := transport.TimeoutNow(id, self, ask, &raft.TimeoutNowResponse{}); err != nil {
-		n.cfg.Logger.Debug("standing for election later", "err", err)
-	}
 }
 
 // follow keeps n.term in step with leadership until ctx ends or the machine
@@ -134,6 +86,7 @@ func (n *Node) electLone(r *raft.Raft, transport raft.Transport) {
 // leadership and won it back between two reads, the second true comes without a
 // false. Every value therefore ends the term before it.
 func (n *Node) follow(ctx context.Context, leads <-chan bool) error {
+	defer close(n.followed)
 	for {
 		select {
 		case <-ctx.Done():
@@ -143,13 +96,30 @@ func (n *Node) follow(ctx context.Context, leads <-chan bool) error {
 			err := n.machine.failure()
 			n.setTerm(nil, err)
 			return fmt.Errorf("running node %q: %w", n.cfg.ID, err)
+		case err := <-n.broke:
+			n.setTerm(nil, err)
+			return fmt.Errorf("running node %q: %w", n.cfg.ID, err)
+		case h := <-n.handovers:
+			h.done <- n.transfer(ctx, h)
 		case leading := <-leads:
-			var t *term
 			if leading {
-				t = &term{ended: make(chan struct{})}
+				n.lead(ctx)
+			} else {
+				n.setTerm(nil, ErrLeadershipLost)
 			}
-			n.setTerm(t, ErrLeadershipLost)
 		}
+	}
+}
+
+// lead begins a term.
+func (n *Node) lead(ctx context.Context) {
+	t := &term{ended: make(chan struct{})}
+	n.setTerm(t, ErrLeadershipLost)
+	n.mu.Lock()
+	r, w := n.raft, n.wire
+	n.mu.Unlock()
+	if w != nil {
+		n.tasks.Go(func() { n.steward(context.WithoutCancel(ctx), t, r) })
 	}
 }
 
@@ -183,21 +153,36 @@ func (n *Node) announce() {
 	n.changed = make(chan struct{})
 }
 
-// shutdown ends everything in the order in which it depends on one another.
-func (n *Node) shutdown(r *raft.Raft) error {
-	n.advance(open, closing)
-	n.holds.Wait()
-	if r.State() == raft.Leader && len(r.GetConfiguration().Configuration().Servers) > 1 {
-		if err := r.LeadershipTransfer().Error(); err != nil {
-			n.cfg.Logger.Info("leaving without handing leadership over", "err", err)
-		}
+// member is what the membership calls this node.
+func (n *Node) member() raft.ServerID {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return serverID(n.cfg.ID, n.store.incarnation)
+}
+
+// place is where it is for the membership.
+func (n *Node) place() raft.ServerAddress {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.wire == nil {
+		return serverAddress(n.cfg.ID, n.store.incarnation)
 	}
-	n.advance(closing, closed)
-	// The library does not answer what is under way when it is shut down, so that a waiting
-	// goroutine would stay for ever. It does answer as long as it runs.
-	n.inflight.Wait()
-	if err := r.Shutdown().Error(); err != nil {
-		return fmt.Errorf("closing node %q: %w", n.cfg.ID, err)
+	return n.wire.self
+}
+
+// address is where the others reach this node.
+func (n *Node) address() string {
+	address, _ := placeOf(n.place())
+	return address
+}
+
+// wait notes, and tells an operator, for what this node waits; "" if for nothing.
+func (n *Node) wait(what string) {
+	n.mu.Lock()
+	changed := n.waiting != what
+	n.waiting = what
+	n.mu.Unlock()
+	if changed && what != "" {
+		n.cfg.Logger.Info("this node takes no part yet", "reason", what)
 	}
-	return nil
 }

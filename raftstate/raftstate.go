@@ -13,6 +13,8 @@
 //   - a pair in use stays until it is released by somebody who has seen the newest
 //     pairs, and the newest of what the members' rules name;
 //   - the context of a holder ends when this node stops leading;
+//   - a cluster forms once. A node that lost its folder comes back as another member, which
+//     has promised nothing yet, and a cluster whose majority did so stops;
 //   - the same commands lead to the same state on every node and in every
 //     release: commands are versioned, their bytes never change, and a node that
 //     cannot read one stops rather than going on without it.
@@ -34,6 +36,10 @@ var (
 	ErrStopped = errors.New("this node is stopping")
 	// ErrChanged is returned by Release if pairs or namings are others than those that its caller has seen.
 	ErrChanged = errors.New("the pairs in use, or what names them, have changed since")
+	// ErrNoLeader is returned by what is for the leader while this node knows of none.
+	ErrNoLeader = errors.New("no leader is known")
+	// ErrNotMember is returned for a node that is no member of the cluster.
+	ErrNotMember = errors.New("not a member of the cluster")
 	// ErrHeld is returned by Hold while another Hold of the pipeline is under way on this node.
 	ErrHeld = errors.New("already held by this node")
 )

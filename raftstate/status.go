@@ -28,7 +28,7 @@ type Status struct {
 type Member struct {
 	ID      string
 	Address string
-	Role    string // leader, follower, or learner: receives everything and does not vote yet
+	Role    string // leader, follower, learner: receives everything and does not vote yet, or awaited: was added and has not come yet
 }
 
 // Pipeline is what the cluster remembers of a pipeline.
@@ -59,20 +59,32 @@ func (n *Node) Status() Status {
 		return s
 	}
 	_, leader := r.LeaderWithID()
-	s.Leader = string(leader)
+	s.Leader = nodeOf(leader)
 	s.Role = roleName(r.State())
 	s.Behind = behind(r)
-	for _, server := range r.GetConfiguration().Configuration().Servers {
-		m := Member{ID: string(server.ID), Address: string(server.Address), Role: "follower"}
+	s.Nodes = membersOf(r.GetConfiguration().Configuration().Servers, leader)
+	return s
+}
+
+// membersOf shows each node once, as its newest incarnation.
+func membersOf(servers []raft.Server, leader raft.ServerID) (members []Member) {
+	for _, server := range servers {
+		if last, _ := newest(servers, nodeOf(server.ID)); last.ID != server.ID {
+			continue
+		}
+		address, _ := placeOf(server.Address)
+		m := Member{ID: nodeOf(server.ID), Address: address, Role: "follower"}
 		switch {
+		case isAwaited(server):
+			m.Role = "awaited"
 		case server.Suffrage != raft.Voter:
 			m.Role = "learner"
 		case server.ID == leader:
 			m.Role = "leader"
 		}
-		s.Nodes = append(s.Nodes, m)
+		members = append(members, m)
 	}
-	return s
+	return members
 }
 
 // inStep is how many entries may be on their way into the state of a node that
@@ -86,15 +98,20 @@ func (n *Node) Ready() error {
 		return err
 	}
 	n.mu.Lock()
-	phase, r := n.phase, n.raft
+	phase, r, waiting := n.phase, n.raft, n.waiting
 	n.mu.Unlock()
 	switch {
 	case phase >= closing:
 		return ErrStopped
-	case r == nil:
+	case r == nil && waiting == "":
 		return errors.New("this node is starting")
+	case r == nil:
+		return errors.New(waiting)
 	}
 	if address, _ := r.LeaderWithID(); address == "" {
+		if waiting != "" {
+			return errors.New(waiting)
+		}
 		return errors.New("no leader is known: a majority of the nodes cannot be reached, or they are voting")
 	}
 	// A node that starts does not know what is committed until the leader has committed something new.

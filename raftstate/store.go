@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -22,17 +23,25 @@ const (
 	// retainedSnapshots: if the newest is damaged, the one before and the log behind it still hold everything.
 	retainedSnapshots = 2
 
-	keyNode   = "kafkasync/node"   // whose data this is
-	keyFormed = "kafkasync/formed" // set once there is something to lose
-	keyTerm   = "CurrentTerm"      // the library's
+	keyNode        = "kafkasync/node"        // whose data this is
+	keyIncarnation = "kafkasync/incarnation" // see identity.go
+	keyCluster     = "kafkasync/cluster"     // which cluster it is of
+	keyFormed      = "kafkasync/formed"      // set once there is something to lose
+	keyTerm        = "CurrentTerm"           // the library's
+	keyVoteTerm    = "LastVoteTerm"          // the library's
 )
 
 // store is a node's folder: the log with its vote, and the snapshots. The lock
 // on the log's file is the lock on the folder.
 type store struct {
 	dir   string
-	log   *raftboltdb.BoltStore
+	log   *disk
 	snaps *raft.FileSnapshotStore
+
+	incarnation string // of this folder; "" if it is older than incarnations
+
+	mu      sync.Mutex
+	cluster string // which cluster it is of; "" while that is open
 }
 
 // openStore opens the folder and makes sure that it is this node's and whole.
@@ -53,7 +62,10 @@ func openStore(c Config) (_ *store, err error) {
 		if err := s.own(c.ID); err != nil {
 			return err
 		}
-		return s.checkWhole()
+		if err := s.checkWhole(); err != nil {
+			return err
+		}
+		return s.identify()
 	})
 	if err != nil {
 		return nil, err
@@ -62,8 +74,7 @@ func openStore(c Config) (_ *store, err error) {
 }
 
 func (s *store) open(c Config) error {
-	var err error
-	s.log, err = raftboltdb.New(raftboltdb.Options{
+	file, err := raftboltdb.New(raftboltdb.Options{
 		Path: filepath.Join(s.dir, logFile),
 		// Not NoFreelistSync: bbolt would look for free pages at start in a goroutine of
 		// its own, where its panic over a damaged file cannot be turned into an error.
@@ -82,37 +93,10 @@ func (s *store) open(c Config) error {
 	case err != nil:
 		return fmt.Errorf("opening Raft log: %w", err)
 	}
+	s.log = newDisk(file, s.dir, c.Disk)
 	s.snaps, err = raft.NewFileSnapshotStoreWithLogger(s.dir, retainedSnapshots, newBridge(c.Logger))
 	if err != nil {
 		return fmt.Errorf("opening snapshots: %w", err)
-	}
-	return nil
-}
-
-// own makes an empty folder this node's, and refuses another's.
-func (s *store) own(id string) error {
-	owner, err := s.log.Get([]byte(keyNode))
-	switch {
-	case errors.Is(err, raftboltdb.ErrKeyNotFound):
-		existing, err := raft.HasExistingState(s.log, s.log, s.snaps)
-		if err != nil {
-			return fmt.Errorf("looking for earlier state: %w", err)
-		}
-		if existing {
-			return s.damaged(errors.New("it holds state but not the name of its node"))
-		}
-		if err := s.log.Set([]byte(keyNode), []byte(id)); err != nil {
-			return fmt.Errorf("naming the data folder's node: %w", err)
-		}
-		return nil
-	case err != nil:
-		return fmt.Errorf("reading the data folder's node: %w", err)
-	case string(owner) != id:
-		return &kafkasync.Fault{
-			Class: kafkasync.Stop,
-			What:  fmt.Sprintf("the data folder %s belongs to node %q, this is node %q", s.dir, owner, id),
-			Fix:   "start the node under its own name, or give this one a data folder of its own",
-		}
 	}
 	return nil
 }
@@ -141,64 +125,6 @@ func (s *store) checkWhole() error {
 		return s.damaged(fmt.Errorf("its log starts at entry %d, its snapshots end at %d", first, covered))
 	case first == 0 && covered == 0 && formed:
 		return s.damaged(errors.New("its log and its snapshots are gone"))
-	}
-	return nil
-}
-
-func (s *store) formed() (bool, error) {
-	_, err := s.log.Get([]byte(keyFormed))
-	if errors.Is(err, raftboltdb.ErrKeyNotFound) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("reading whether the cluster was formed: %w", err)
-	}
-	return true, nil
-}
-
-// form writes the first configuration of the cluster into an empty folder, once.
-func (s *store) form(rc *raft.Config, transport raft.Transport, voters []raft.Server) error {
-	formed, err := s.formed()
-	if err != nil || formed {
-		return err
-	}
-	if err := s.forgetHalfFormed(); err != nil {
-		return err
-	}
-	err = raft.BootstrapCluster(rc, s.log, s.log, s.snaps, transport, raft.Configuration{Servers: voters})
-	if err != nil && !errors.Is(err, raft.ErrCantBootstrap) {
-		return fmt.Errorf("forming the cluster: %w", err)
-	}
-	if err := s.log.Set([]byte(keyFormed), []byte{1}); err != nil {
-		return fmt.Errorf("recording that the cluster was formed: %w", err)
-	}
-	return nil
-}
-
-// forgetHalfFormed takes back what a crash left behind while the cluster was
-// formed: the library writes term 1, then the configuration, and refuses to do
-// either over a term. Without the second, this node has never voted.
-func (s *store) forgetHalfFormed() error {
-	last, err := s.log.LastIndex()
-	if err != nil {
-		return fmt.Errorf("reading Raft log: %w", err)
-	}
-	snaps, err := s.snaps.List()
-	if err != nil {
-		return fmt.Errorf("listing snapshots: %w", err)
-	}
-	term, err := s.log.GetUint64([]byte(keyTerm))
-	if errors.Is(err, raftboltdb.ErrKeyNotFound) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("reading the term: %w", err)
-	}
-	if last > 0 || len(snaps) > 0 || term != 1 {
-		return nil
-	}
-	if err := s.log.SetUint64([]byte(keyTerm), 0); err != nil {
-		return fmt.Errorf("clearing the term: %w", err)
 	}
 	return nil
 }

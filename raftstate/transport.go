@@ -9,37 +9,25 @@ import (
 
 const (
 	connectionsPerPeer = 3
-	dialTimeout        = 5 * time.Second
+	// rpcTimeout bounds a request of the Raft library to a node that has stopped answering. A node
+	// that has lost its connection to another finds out from the elections, much earlier.
+	rpcTimeout = 5 * time.Second
 )
 
-// transport opens what the nodes talk through. A lone node without an address talks to itself in memory.
-func (c Config) transport() (raft.Transport, error) {
-	switch {
-	case c.Transport != nil:
-		return c.Transport, nil
-	case c.Address == "":
-		address, t := raft.NewInmemTransport(raft.ServerAddress(c.ID))
+// transport opens what the Raft library talks through. A lone node without an address talks to itself in memory.
+func (n *Node) transport(s *store, w *wire) raft.Transport {
+	if w == nil {
+		address, t := raft.NewInmemTransport(serverAddress(n.cfg.ID, s.incarnation))
 		t.Connect(address, t)
-		return t, nil
-	default:
-		t, err := raft.NewTCPTransportWithLogger(c.Address, nil, connectionsPerPeer, dialTimeout, newBridge(c.Logger))
-		if err != nil {
-			return nil, fmt.Errorf("listening on %s: %w", c.Address, err)
-		}
-		return t, nil
+		return t
 	}
-}
-
-// voters are the members that a new cluster starts with.
-func (c Config) voters(t raft.Transport) []raft.Server {
-	if len(c.Peers) == 0 {
-		return []raft.Server{{Suffrage: raft.Voter, ID: raft.ServerID(c.ID), Address: t.LocalAddr()}}
-	}
-	voters := make([]raft.Server, len(c.Peers))
-	for i, p := range c.Peers {
-		voters[i] = raft.Server{Suffrage: raft.Voter, ID: raft.ServerID(p.ID), Address: raft.ServerAddress(p.Address)}
-	}
-	return voters
+	from := func() (string, raft.ServerID) { return s.clusterID(), serverID(n.cfg.ID, s.incarnation) }
+	return raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+		Stream:  &stream{wire: w, from: from, closed: make(chan struct{})},
+		MaxPool: connectionsPerPeer,
+		Timeout: rpcTimeout,
+		Logger:  newBridge(n.cfg.Logger),
+	})
 }
 
 func closeTransport(t raft.Transport) error {

@@ -14,22 +14,27 @@ import (
 )
 
 func newCheck() *cobra.Command {
-	var file string
+	var file, nodeID string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Look everything over before a node is started",
 		Long: `Reads the file, then looks at the databases, at Kafka and at this machine, and
 changes nothing. It prints everything that it found, each with what fixes it, and
-fails if anything is an error.`,
+fails if anything is an error.
+
+With several nodes in the file, --node says which of them this machine is to run.`,
 		Example: `  kafkasync check
-  kafkasync check -c /etc/kafkasync.yaml
+  kafkasync check -c /etc/kafkasync.yaml --node a
   kafkasync check --json | jq -r '.[] | select(.severity == "error") | .fix'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := config.Load(file)
 			if err != nil {
 				return err
+			}
+			if err := cfg.UseNode(nodeID); err != nil {
+				return usageError{err}
 			}
 			findings, err := inspect(cmd.Context(), cfg)
 			if err != nil {
@@ -42,6 +47,7 @@ fails if anything is an error.`,
 		},
 	}
 	addConfigFlag(cmd, &file)
+	addNodeFlag(cmd, &nodeID)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON array")
 	return cmd
 }

@@ -22,38 +22,45 @@ import (
 
 const (
 	answerTimeout = 10 * time.Second
-	orderTimeout  = 35 * time.Second // the node answers an order within 30 s
-	maxAnswer     = 64 << 20
+	// nextTimeout is after how long another node is asked, if there is one: longer than a node waits for its leader.
+	nextTimeout  = 5 * time.Second
+	orderTimeout = 35 * time.Second // the node answers an order within 30 s
+	maxAnswer    = 64 << 20
 )
 
-// client asks one node over HTTP.
+// client asks over HTTP one of the nodes of a cluster, any of which answers for all.
 type client struct {
 	http    *http.Client
 	scheme  string
-	address string // host:port
-	token   string // for reading
-	writes  string // the token for what changes something
+	address string   // host:port of the node that is asked
+	others  []string // that are asked in its place if it does not answer
+	token   string   // for reading
+	writes  string   // the token for what changes something
 }
 
-// newClient returns a client of the node that the file describes, or of another
-// one at address with the same tokens and certificates.
-func newClient(cfg config.HTTP, address string) (*client, error) {
-	c := &client{scheme: "http", address: address, token: cfg.ReadToken, writes: cfg.Token}
-	if address == "" {
-		c.address = reachable(cfg.Listen)
+// newClient returns a client of the node at http.listen of the file, or, if there are any, of
+// those at the addresses, with the same tokens and certificates.
+func newClient(cfg config.HTTP, addresses ...string) (*client, error) {
+	c := &client{scheme: "http", token: cfg.ReadToken, writes: cfg.Token, address: reachable(cfg.Listen)}
+	timeout := answerTimeout
+	if len(addresses) > 0 {
+		c.address, c.others = addresses[0], addresses[1:]
+	}
+	if len(c.others) > 0 {
+		timeout = nextTimeout
 	}
 	transport := &http.Transport{ // no proxy: a node is near, and the token is nobody else's
-		DialContext: (&net.Dialer{Timeout: answerTimeout}).DialContext,
+		DialContext: (&net.Dialer{Timeout: timeout}).DialContext,
 	}
 	if cfg.TLS.Cert != "" {
 		c.scheme = "https"
-		trust, err := trusting(cfg.TLS.Cert, address == "")
+		trust, err := trusting(cfg.TLS.Cert, len(addresses) == 0)
 		if err != nil {
 			return nil, err
 		}
 		transport.TLSClientConfig = trust
 	}
-	c.http = &http.Client{Transport: transport, Timeout: answerTimeout, CheckRedirect: func(*http.Request, []*http.Request) error {
+	c.http = &http.Client{Transport: transport, Timeout: timeout, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse // no node redirects; whoever does must not get the token
 	}}
 	return c, nil
@@ -113,8 +120,36 @@ func (c *client) get(ctx context.Context, path string) ([]byte, error) {
 	}
 }
 
-// send returns what the node answers to a path, which is escaped. A body is JSON.
+// send returns what a node answers to a path, which is escaped. A body is JSON. The next node is asked
+// if one does not answer; but not to do what the one before may be doing already.
 func (c *client) send(ctx context.Context, method, path string, body []byte) (code int, answer []byte, err error) {
+	asked := []string{c.address}
+	for {
+		code, answer, err = c.sendTo(ctx, method, path, body)
+		var silent *kafkasync.Fault
+		if !errors.As(err, &silent) {
+			return code, answer, err
+		}
+		silent.What = "no node answers at " + strings.Join(asked, ", nor at ")
+		var dialing *net.OpError
+		unheard := method == http.MethodGet || errors.As(err, &dialing) && dialing.Op == "dial"
+		if len(asked) > len(c.others) || !unheard || ctx.Err() != nil {
+			return 0, nil, silent
+		}
+		c.turn()
+		asked = append(asked, c.address)
+	}
+}
+
+// turn makes the next node the one that is asked.
+func (c *client) turn() {
+	if len(c.others) > 0 {
+		c.address, c.others = c.others[0], append(c.others[1:len(c.others):len(c.others)], c.address)
+	}
+}
+
+// sendTo asks one node. A Fault says that it does not answer.
+func (c *client) sendTo(ctx context.Context, method, path string, body []byte) (code int, answer []byte, err error) {
 	plain, err := url.PathUnescape(path)
 	if err != nil {
 		return 0, nil, fmt.Errorf("asking the node at %s: %w", c.address, err)

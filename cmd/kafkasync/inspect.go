@@ -51,7 +51,7 @@ func inspect(ctx context.Context, cfg *config.Config) ([]finding, error) {
 // position of a pipeline.
 func checkpointOf(cfg config.HTTP, pipeline string) func(context.Context) (source.Position, error) {
 	return func(ctx context.Context) (source.Position, error) {
-		node, err := newClient(cfg, "")
+		node, err := newClient(cfg)
 		if err != nil {
 			return "", err
 		}

@@ -63,7 +63,7 @@ func checkMachine(ctx context.Context, cfg *config.Config) (_ []kafkasync.Findin
 			Why: "a node could not start", Fix: "stop that process, or set data_dir to a folder that nobody uses",
 		}
 	}
-	return []kafkasync.Finding{folder, address}, answers
+	return append([]kafkasync.Finding{folder, address}, checkCluster(ctx, cfg, answers)...), answers
 }
 
 // folders returns those of the nodes that have run with this data_dir, under
@@ -117,7 +117,7 @@ func checkHTTP(ctx context.Context, cfg config.HTTP, held bool) (_ kafkasync.Fin
 }
 
 func lives(ctx context.Context, cfg config.HTTP) bool {
-	c, err := newClient(cfg, "")
+	c, err := newClient(cfg)
 	if err != nil {
 		return false
 	}

@@ -31,11 +31,7 @@ func (r *remote) addFlags(cmd *cobra.Command) {
 }
 
 func (r *remote) node(cmd *cobra.Command) (*client, error) {
-	cfg, err := nodeConfig(r.file, cmd.Flags().Changed("config"), r.address)
-	if err != nil {
-		return nil, err
-	}
-	return newClient(cfg, r.address)
+	return nodeOf(r.file, cmd.Flags().Changed("config"), r.address)
 }
 
 // pipelines completes the first argument with the names in the file.
@@ -47,6 +43,17 @@ func (r *remote) pipelines(_ *cobra.Command, args []string, _ string) ([]cobra.C
 		}
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// nodes completes the first argument with the ids of the nodes in the file.
+func (r *remote) nodes(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	var ids []string
+	if cfg, err := config.Load(r.file); err == nil && len(args) == 0 {
+		for _, n := range cfg.Cluster.Nodes {
+			ids = append(ids, n.ID)
+		}
+	}
+	return ids, cobra.ShellCompDirectiveNoFileComp
 }
 
 // order sends an order to the node and prints what came of it. A dry run is a

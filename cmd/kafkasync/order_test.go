@@ -39,12 +39,15 @@ func recovered() web.Result {
 	}
 }
 
+// sent is a command line and the order that it leads to.
+type sent struct {
+	args       []string
+	path, body string
+}
+
 func TestOrdersAreSentToTheNode(t *testing.T) {
 	done := web.Result{Done: true, Text: "Done."}
-	tests := []struct {
-		args       []string
-		path, body string
-	}{
+	tests := []sent{
 		{[]string{"recover", "shop", "--new-slot"}, "POST /api/pipelines/shop/recover", `{"new_slot":true,"adopt_slot":false,"skip_to":"","accept_gap":false}`},
 		{
 			[]string{"recover", "shop", "--adopt-slot", "--accept-gap"},
@@ -61,7 +64,7 @@ func TestOrdersAreSentToTheNode(t *testing.T) {
 		{[]string{"pipeline", "drop", "shop"}, "POST /api/pipelines/shop/drop", `{"dry_run":true}`},
 		{[]string{"pipeline", "drop", "shop", "--yes"}, "POST /api/pipelines/shop/drop", `{"dry_run":false}`},
 	}
-	for _, tt := range tests {
+	for _, tt := range append(tests, memberOrders()...) {
 		var path, body string
 		address := node(t, obeying(t, done, &path, &body))
 		file := settings(t, "http: {listen: '"+address+"', token: s3cret, read_token: other}")

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/spf13/cobra"
 )
@@ -67,7 +68,7 @@ It is set up in one file; see 'kafkasync run --help'.`,
 	}
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(newRun(), newCheck(), newStatus(), newConsume(), newRecover(), newPosition(), newTable(), newPipeline(),
+	root.AddCommand(newRun(), newCheck(), newStatus(), newConsume(), newRecover(), newPosition(), newTable(), newPipeline(), newMember(),
 		newDemo(), newVersion())
 	root.SetHelpCommand(newHelp())
 	root.InitDefaultCompletionCmd()
@@ -102,4 +103,11 @@ func addConfigFlag(cmd *cobra.Command, file *string) {
 	const name = "config"
 	cmd.Flags().StringVarP(file, name, "c", "kafkasync.yaml", "the configuration `FILE`")
 	cmd.Flags().Lookup(name).Annotations = map[string][]string{cobra.BashCompFilenameExt: {"yaml", "yml"}}
+}
+
+// addNodeFlag adds --node, which says which node of the file is meant.
+func addNodeFlag(cmd *cobra.Command, id *string) {
+	const name = "node"
+	cmd.Flags().StringVar(id, name, os.Getenv("KAFKASYNC_NODE"), "the `ID` of this node in the file, also KAFKASYNC_NODE")
+	cmd.Flags().Lookup(name).DefValue = "" // the help is the same whatever is set
 }

@@ -46,6 +46,10 @@ func TestWrongUsageExitsWith2AndSaysWhy(t *testing.T) {
 		{[]string{"table"}, "which command? kafkasync table has forget"},
 		{[]string{"table", "forget", "shop"}, "forget needs PIPELINE and TABLE, got shop"},
 		{[]string{"pipeline", "drop"}, "drop needs PIPELINE, got nothing"},
+		{[]string{"member"}, "which command? kafkasync member has list, add, remove, transfer"},
+		{[]string{"member", "add", "d"}, "add needs NODE and RAFT-ADDRESS, got d"},
+		{[]string{"member", "remove"}, "remove needs NODE, got nothing"},
+		{[]string{"member", "transfer", "a", "b"}, "transfer needs at most one NODE, got a b"},
 		{[]string{"demo", "extra"}, `"extra"`},
 		{[]string{"demo", "--rows", "many"}, `"--rows" flag`},
 		{[]string{"demo", "--rows", "999"}, "--rows cannot be 999"},
@@ -82,6 +86,7 @@ func TestHelpTexts(t *testing.T) {
 	t.Setenv("KAFKASYNC_NODE", "shown-nowhere")
 	for _, args := range []string{
 		"", "run", "check", "status", "consume", "recover", "position", "position show", "position set", "table forget", "pipeline drop", "demo", "version",
+		"member", "member list", "member add", "member remove", "member transfer",
 	} {
 		name := "help.txt"
 		if args != "" {

@@ -21,12 +21,16 @@ func newRun() *cobra.Command {
 		Short: "Run a node until SIGTERM or SIGINT",
 		Long: `Runs a node: reads the logs of the databases in the file, publishes to Kafka,
 and serves the status page. SIGTERM or SIGINT ends it in order: what is in flight
-is finished and the position is kept. A second signal kills it; then at most what
-was published in the last moments is published again.
+is finished, the position is kept, and if the node leads a cluster, another one takes
+over at once. A second signal kills it; then at most what was published in the last
+moments is published again.
+
+With several nodes in the file, --node says which of them this is.
 
 It prints nothing but its log, on the standard error.`,
 		Example: `  kafkasync run
   kafkasync run -c /etc/kafkasync.yaml --log-format json
+  kafkasync run --node a
   KAFKASYNC_NODE=a kafkasync run`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -38,8 +42,7 @@ It prints nothing but its log, on the standard error.`,
 		},
 	}
 	addConfigFlag(cmd, &file)
-	cmd.Flags().StringVar(&nodeID, "node", os.Getenv("KAFKASYNC_NODE"), "the `ID` of this node in the file, also KAFKASYNC_NODE")
-	cmd.Flags().Lookup("node").DefValue = "" // the help is the same whatever is set
+	addNodeFlag(cmd, &nodeID)
 	cmd.Flags().StringVar(&format, "log-format", "text", "`FORMAT` of the log: text or json")
 	cmd.Flags().TextVar(&level, "log-level", slog.LevelInfo, "the least `LEVEL` that is logged: debug, info, warn or error")
 	return cmd
@@ -51,10 +54,8 @@ func runNode(ctx context.Context, log *slog.Logger, file, id string) error {
 	if err != nil {
 		return err
 	}
-	if id != "" {
-		if err := cfg.UseNode(id); err != nil {
-			return usageError{err}
-		}
+	if err := cfg.UseNode(id); err != nil {
+		return usageError{err}
 	}
 	n, err := node.New(cfg, log)
 	if err != nil {

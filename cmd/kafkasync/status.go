@@ -28,7 +28,8 @@ func newStatus() *cobra.Command {
 		Short: "Show what the cluster and its pipelines are doing",
 		Long: `Asks a running node for the cluster, the pipelines with their position and how
 far they are behind, the delay messages that wait, and the gaps: changes that are
-known not to have been published. The node is the one at http.listen in the file.
+known not to have been published. Every node answers for the whole cluster: the
+first one of the file that does is asked.
 
 With --json --watch every look is one line.`,
 		Example: `  kafkasync status
@@ -37,11 +38,7 @@ With --json --watch every look is one line.`,
   kafkasync status --json | jq '.pipelines[] | {name, state, lag_seconds}'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := nodeConfig(file, cmd.Flags().Changed("config"), address)
-			if err != nil {
-				return err
-			}
-			node, err := newClient(cfg, address)
+			node, err := nodeOf(file, cmd.Flags().Changed("config"), address)
 			if err != nil {
 				return err
 			}
@@ -63,19 +60,28 @@ With --json --watch every look is one line.`,
 	return cmd
 }
 
-// nodeConfig returns how to reach a node. With an address the file is read
-// only for its token and certificate, if it is there or was asked for.
-func nodeConfig(file string, asked bool, address string) (config.HTTP, error) {
+// nodeOf returns a client of the nodes in the file, or of the one at the address. With an address the
+// file is read only for its token and certificate, if it is there or was asked for.
+func nodeOf(file string, asked bool, address string) (*client, error) {
 	if address != "" && !asked {
 		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
-			return config.HTTP{}, nil
+			return newClient(config.HTTP{}, address)
 		}
 	}
 	cfg, err := config.Load(file)
 	if err != nil {
-		return config.HTTP{}, err
+		return nil, err
 	}
-	return cfg.HTTP, nil
+	if address != "" {
+		return newClient(cfg.HTTP, address)
+	}
+	var addresses []string
+	if len(cfg.Cluster.Nodes) > 1 {
+		for _, n := range cfg.Cluster.Nodes {
+			addresses = append(addresses, n.HTTP)
+		}
+	}
+	return newClient(cfg.HTTP, addresses...)
 }
 
 // answer is what a node says about its cluster.
@@ -84,7 +90,19 @@ type answer struct {
 	raw    []byte // as it came: a newer node may say more than we know
 }
 
-func ask(ctx context.Context, node *client) (answer, error) {
+// ask asks one node after the other until one hears from a leader. If none does, what the last one knows is better
+// than nothing.
+func ask(ctx context.Context, node *client) (a answer, err error) {
+	for range 1 + len(node.others) {
+		if a, err = askOne(ctx, node); err != nil || a.status.Cluster.Leader != "" {
+			return a, err
+		}
+		node.turn()
+	}
+	return a, nil
+}
+
+func askOne(ctx context.Context, node *client) (answer, error) {
 	body, err := node.get(ctx, "/api/status")
 	if err != nil {
 		return answer{}, err

@@ -28,8 +28,12 @@ func troubled() web.Status {
 	due := time.Date(2024, 11, 21, 10, 30, 0, 0, time.UTC) // past
 	return web.Status{
 		Cluster: web.Cluster{ID: "6c1e", Leader: "a", Nodes: []web.Node{
-			{ID: "a", Address: "10.0.0.1:7480", Role: "leader"},
-			{ID: "bravo", Address: "10.0.0.2:7480", Role: "follower", Behind: 3},
+			{ID: "a", Address: "10.0.0.1:7480", Raft: "10.0.0.1:7400", Role: "leader", Reachable: true},
+			{
+				ID: "bravo", Address: "10.0.0.2:7480", Raft: "10.0.0.2:7400", Role: "follower", Behind: 3, Reachable: true,
+				Error: "its file does not mention public.t of pipeline shop, which is covered; to fix: start it with the file of the others",
+			},
+			{ID: "c", Raft: "10.0.0.3:7400", Role: "follower", Error: "it does not answer: connection refused; to fix: start it, or see why it cannot be reached"},
 		}},
 		Pipelines: []web.Pipeline{
 			{

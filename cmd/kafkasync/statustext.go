@@ -19,8 +19,11 @@ func writeStatus(w io.Writer, s web.Status, now time.Time) error {
 	if s.Cluster.Leader != "" {
 		leader = "leader " + s.Cluster.Leader
 	}
-	fmt.Fprintf(&text, "cluster %s, %s\n", cmp.Or(s.Cluster.ID, "without an id yet"), leader)
+	fmt.Fprintf(&text, "cluster %s, %s%s\n", cmp.Or(s.Cluster.ID, "without an id yet"), leader, missing(s.Cluster.Nodes))
 	appendSection(&text, nodeRows(s.Cluster.Nodes))
+	for _, n := range s.Cluster.Nodes {
+		appendNodeError(&text, n)
+	}
 	appendSection(&text, pipelineRows(s.Pipelines))
 	for _, p := range s.Pipelines {
 		appendPipeline(&text, p)
@@ -42,9 +45,23 @@ func appendSection(text *strings.Builder, rows [][]string) {
 func nodeRows(nodes []web.Node) [][]string {
 	rows := [][]string{{"NODE", "ROLE", "BEHIND", "ADDRESS"}}
 	for _, n := range nodes {
-		rows = append(rows, []string{n.ID, n.Role, strconv.FormatUint(n.Behind, 10), n.Address})
+		rows = append(rows, []string{n.ID, n.Role, behind(n), cmp.Or(n.Address, "not known")})
 	}
 	return rows
+}
+
+// missing says at a glance who does not answer.
+func missing(nodes []web.Node) string {
+	var silent []string
+	for _, n := range nodes {
+		if !n.Reachable {
+			silent = append(silent, n.ID)
+		}
+	}
+	if len(silent) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %d of %s not answering: %s", len(silent), count(len(nodes), "node"), strings.Join(silent, ", "))
 }
 
 func pipelineRows(pipelines []web.Pipeline) [][]string {

@@ -24,6 +24,9 @@ func (op *operator) forget(ctx context.Context, o web.Forget) (web.Result, error
 	if err := op.forgettable(m, o.Table); err != nil {
 		return web.Result{}, err
 	}
+	if err := op.unwanted(ctx, o); err != nil {
+		return web.Result{}, err
+	}
 	result := web.Result{Done: !o.DryRun, Left: m.withdraw(o.Table)}
 	if o.DryRun {
 		result.Text = fmt.Sprintf("Pipeline %s will not remember any more that it covers %s, nor the gaps of it. If a rule captures the table again later, "+
@@ -55,6 +58,17 @@ func (op *operator) forgettable(m *member, table string) error {
 	if m.captures(table) {
 		return refuse(http.StatusConflict, fmt.Sprintf("a rule of pipeline %s captures %s", m.name, table), "",
 			fmt.Sprintf("take its rule out of the file, or write {match: %s, skip: true} before the others; start the node again; then repeat this", table))
+	}
+	return nil
+}
+
+// unwanted refuses a table that another node would cover again as soon as it leads.
+func (op *operator) unwanted(ctx context.Context, o web.Forget) error {
+	for id, r := range survey[bool](ctx, op.peers, others(op.peers.Status()), askForget, o) {
+		if r.err == nil && r.answer {
+			return refuse(http.StatusConflict, fmt.Sprintf("in the file of node %s, a rule of pipeline %s captures %s", id, o.Pipeline, o.Table), "",
+				"start that node with the file of this one; then repeat this")
+		}
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ type member struct {
 	status     *pipeline.Status
 	source     database
 	captures   func(table string) bool
+	mentions   func(table string) bool // also to skip it
 	supervisor *supervisor
 }
 

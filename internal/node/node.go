@@ -12,8 +12,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"path/filepath"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -32,31 +30,31 @@ import (
 
 // Node is one kafkasync process of the cluster.
 type Node struct {
-	cfg     *config.Config
-	log     *slog.Logger
-	raft    *raftstate.Node
-	web     *web.Server
-	members []member
-	delays  *delays
-	clock   *delayer.Clock     // the brokers', as the acknowledgements of all sinks show it
-	named   []raftstate.Naming // what the rules of the file name
+	cfg      *config.Config
+	log      *slog.Logger
+	raft     *raftstate.Node
+	web      *web.Server
+	report   *report
+	operator *operator
+	members  []member
+	delays   *delays
+	clock    *delayer.Clock     // the brokers', as the acknowledgements of all sinks show it
+	named    []raftstate.Naming // what the rules of the file name
 }
 
 // New validates and assigns; it opens nothing.
 func New(cfg *config.Config, log *slog.Logger) (*Node, error) {
 	n := &Node{cfg: cfg, log: log, clock: delayer.NewClock(time.Now)}
 	n.delays = &delays{open: n.openDelayer, log: log, running: map[time.Duration]*delayed{}}
-	report := &report{address: cfg.HTTP.Listen}
-	metrics := web.NewMetrics(report.leads, report.snapshots, report.figures, report.measured)
+	n.report = &report{address: addressOf(cfg), listed: addresses(cfg), delays: n.delays}
+	metrics := web.NewMetrics(n.report.leads, n.report.snapshots, n.report.figures, n.report.measured)
+	settings := clusterOf(cfg)
+	settings.Logger, settings.Observe, settings.Answer = log, metrics.ObserveRaftCommit, n.answer
 	var err error
-	n.raft, err = raftstate.New(raftstate.Config{
-		ID: cfg.NodeID, Dir: filepath.Join(cfg.DataDir, cfg.NodeID), Address: cfg.RaftAddress,
-		Logger: log, Observe: metrics.ObserveRaftCommit,
-	})
-	if err != nil {
+	if n.raft, err = raftstate.New(settings); err != nil {
 		return nil, fmt.Errorf("setting up the cluster: %w", err)
 	}
-	report.raft, report.delays, n.delays.registry = n.raft, n.delays, n.raft
+	n.delays.registry = n.raft
 	for _, p := range cfg.Pipelines {
 		member, err := n.add(p)
 		if err != nil {
@@ -64,14 +62,15 @@ func New(cfg *config.Config, log *slog.Logger) (*Node, error) {
 		}
 		n.members = append(n.members, member)
 	}
-	report.members = n.members
+	n.report.peers, n.report.ready, n.report.members = n.raft, n.raft.Ready, n.members
+	n.operator = &operator{peers: n.raft, membership: n.raft, members: n.members, log: log}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(metrics, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	n.web, err = web.New(web.Config{
 		Listen: cfg.HTTP.Listen, Token: cfg.HTTP.Token, ReadToken: cfg.HTTP.ReadToken,
 		CertFile: cfg.HTTP.TLS.Cert, KeyFile: cfg.HTTP.TLS.Key,
-	}, report, &operator{raft: n.raft, members: n.members, log: log}, registry, log)
+	}, n.report, n.operator, registry, log)
 	if err != nil {
 		return nil, fmt.Errorf("setting up HTTP: %w", err)
 	}
@@ -106,7 +105,7 @@ func (n *Node) add(p config.Pipeline) (member, error) {
 		return member{}, err
 	}
 	return member{
-		name: p.Name, status: pipe.Status(), source: source, captures: router.Captures,
+		name: p.Name, status: pipe.Status(), source: source, captures: router.Captures, mentions: router.Mentions,
 		supervisor: &supervisor{
 			name: p.Name, hold: n.raft.Hold, run: n.naming(pipe.Run), status: pipe.Status(), log: n.log, orders: newOrders(),
 		},
@@ -171,45 +170,4 @@ func stalled(status *pipeline.Status, log *slog.Logger) func(error) {
 			log.Info("Kafka answers again")
 		}
 	}
-}
-
-// Run runs the node until ctx ends, or until it cannot listen or cannot keep
-// the cluster's state. It returns nil when it ended because ctx did.
-func (n *Node) Run(ctx context.Context) error {
-	listener, err := n.web.Listen(ctx) // before anything is touched: a second process fails here
-	if err != nil {
-		return err
-	}
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	// The state and the API outlive the pipelines, which commit a last time.
-	late, end := context.WithCancel(context.WithoutCancel(ctx))
-	defer end()
-	failed := make(chan error, 2)
-	var pipelines, services sync.WaitGroup
-	serve := func(what string, run func(context.Context) error) {
-		services.Go(func() {
-			if err := run(late); err != nil {
-				failed <- fmt.Errorf("%s: %w", what, err)
-			}
-		})
-	}
-	serve("serving HTTP", func(ctx context.Context) error { return n.web.Serve(ctx, listener) })
-	serve("keeping the cluster's state", n.raft.Run)
-	for _, m := range n.members {
-		pipelines.Go(func() { m.supervisor.supervise(ctx) })
-	}
-	pipelines.Go(func() { n.delays.run(ctx) })
-	pipelines.Go(func() { n.delays.release(ctx) })
-	n.log.InfoContext(ctx, "running", "node", n.cfg.NodeID, "http", listener.Addr().String())
-
-	select {
-	case <-ctx.Done():
-	case err = <-failed:
-	}
-	stop()
-	pipelines.Wait()
-	end()
-	services.Wait()
-	return err
 }

@@ -16,16 +16,29 @@ import (
 	"github.com/kafkasync/kafkasync/source"
 )
 
-// operator carries out what a person decides. What can be refused is refused
+// operator carries out what a person decides, or has the leader do it. What can be refused is refused
 // before the pipeline is interrupted.
 type operator struct {
-	raft    *raftstate.Node
-	members []member
-	log     *slog.Logger
+	peers      peers
+	membership membership
+	members    []member
+	log        *slog.Logger
 }
 
 // Operate is described at web.Operator.
 func (op *operator) Operate(ctx context.Context, o web.Order) (web.Result, error) {
+	switch o.(type) {
+	case web.Members, web.Transfer: // the cluster does these wherever they are asked for
+	default:
+		if s := op.peers.Status(); !leading(s) && s.Leader != "" {
+			return op.dispatch(ctx, o)
+		}
+	}
+	return op.carryOut(ctx, o)
+}
+
+// carryOut does it on this node, which logs it.
+func (op *operator) carryOut(ctx context.Context, o web.Order) (web.Result, error) {
 	var result web.Result
 	var err error
 	switch o := o.(type) {
@@ -37,6 +50,10 @@ func (op *operator) Operate(ctx context.Context, o web.Order) (web.Result, error
 		result, err = op.forget(ctx, o)
 	case web.Drop:
 		result, err = op.drop(ctx, o)
+	case web.Members:
+		result, err = op.changeMembers(ctx, o)
+	case web.Transfer:
+		result, err = op.transfer(ctx, o)
 	default:
 		err = fmt.Errorf("an order of type %T is unknown", o)
 	}
@@ -72,7 +89,7 @@ func (op *operator) member(name string) (*member, error) {
 
 // state is what the cluster remembers of a pipeline.
 func (op *operator) state(name string) raftstate.Pipeline {
-	for _, p := range op.raft.Status().Pipelines {
+	for _, p := range op.peers.Status().Pipelines {
 		if p.Name == name {
 			return p
 		}
@@ -82,7 +99,7 @@ func (op *operator) state(name string) raftstate.Pipeline {
 
 // give has something done to a pipeline while it does not run.
 func (op *operator) give(ctx context.Context, m *member, after error, do func(context.Context, *raftstate.Lease) error) error {
-	if s := op.raft.Status(); s.Leader == "" || s.Leader != s.ID {
+	if s := op.peers.Status(); !leading(s) {
 		fix := "try again once a leader is known"
 		if s.Leader != "" {
 			fix = "ask node " + s.Leader

@@ -48,14 +48,14 @@ func TestANewSlotGetsAPipelineGoingAndTheGapNamesWhatIsMissing(t *testing.T) {
 	if got := w.published(); !reflect.DeepEqual(got, []string{"1", "3"}) {
 		t.Errorf("got %v published, want 1 and 3", got)
 	}
-	report := &report{raft: w.raft, delays: &delays{}, members: w.members}
-	if got, want := report.Status().Gaps, gapsOf("memory:1", "memory:2", "the slot does not exist"); !reflect.DeepEqual(got, want) {
+	report := w.report()
+	if got, want := report.Status(t.Context()).Gaps, gapsOf("memory:1", "memory:2", "the slot does not exist"); !reflect.DeepEqual(got, want) {
 		t.Errorf("got the gaps %+v, want %+v", got, want)
 	}
 	if got := report.figures()["shop"]; got != (web.Figures{GapsOpen: 2, RetainedBytes: 4096}) {
 		t.Errorf("got %+v, want 2 gaps and what the log says that it keeps", got)
 	}
-	if got := report.Status().Pipelines[0]; !reflect.DeepEqual(got.Tables, []string{sourcetest.Items, sourcetest.Lines}) || got.Position != "memory:3" {
+	if got := report.Status(t.Context()).Pipelines[0]; !reflect.DeepEqual(got.Tables, []string{sourcetest.Items, sourcetest.Lines}) || got.Position != "memory:3" {
 		t.Errorf("got %+v, want the covered tables and the position", got)
 	}
 }
@@ -77,9 +77,9 @@ func TestASlotThatIsThereIsAdopted(t *testing.T) {
 	if got := w.published(); !reflect.DeepEqual(got, []string{"1"}) {
 		t.Errorf("got %v published, want what the slot held", got)
 	}
-	report := &report{raft: w.raft, delays: &delays{}, members: w.members}
+	report := w.report()
 	want := gapsOf("", "memory:0", "the slot exists already")
-	if got := report.Status().Gaps; !reflect.DeepEqual(got, want) {
+	if got := report.Status(t.Context()).Gaps; !reflect.DeepEqual(got, want) {
 		t.Errorf("got the gaps %+v, want %+v", got, want)
 	}
 }

@@ -8,16 +8,18 @@ import (
 	"github.com/kafkasync/kafkasync/raftstate"
 )
 
-// report answers for the node over HTTP.
+// report says what this node knows, and what the cluster does.
 type report struct {
-	raft    *raftstate.Node
-	address string // of this node's HTTP
+	peers   peers
+	ready   func() error
+	address string            // of this node's HTTP
+	listed  map[string]string // the same of each node in the file
 	members []member
 	delays  *delays
 }
 
 // Ready returns nil when the quorum is reachable and this node has caught up with it.
-func (r *report) Ready() error { return r.raft.Ready() }
+func (r *report) Ready() error { return r.ready() }
 
 // snapshots returns what the pipelines of this node know about themselves.
 func (r *report) snapshots() []pipeline.Snapshot {
@@ -29,22 +31,23 @@ func (r *report) snapshots() []pipeline.Snapshot {
 	return all
 }
 
-func (r *report) leads() bool {
-	s := r.raft.Status()
-	return s.Leader != "" && s.Leader == s.ID
+func (r *report) leads() bool { return leading(r.peers.Status()) }
+
+// leading reports whether the node whose status this is leads.
+func leading(s raftstate.Status) bool { return s.Leader != "" && s.Leader == s.ID }
+
+// self is what the leader asks every node for.
+func (r *report) self() self {
+	s := r.peers.Status()
+	return self{
+		Address: r.address, Role: s.Role, Behind: s.Behind, Delays: r.delays.status(),
+		Lacks: r.lacking(coveredBy(s.Pipelines)),
+	}
 }
 
-// Status joins what the cluster remembers with what the runs on this node know.
-func (r *report) Status() web.Status {
-	state := r.raft.Status()
+// own joins what the cluster remembers, as far as this node knows, with what the runs on this node know.
+func (r *report) own(state raftstate.Status) web.Status {
 	status := web.Status{Cluster: web.Cluster{ID: state.ClusterID, Leader: state.Leader}}
-	for _, m := range state.Nodes {
-		node := web.Node{ID: m.ID, Address: m.Address, Role: m.Role}
-		if m.ID == state.ID {
-			node.Address, node.Behind = r.address, state.Behind
-		}
-		status.Cluster.Nodes = append(status.Cluster.Nodes, node)
-	}
 	remembered := make(map[string]raftstate.Pipeline)
 	for _, p := range state.Pipelines {
 		remembered[p.Name] = p
@@ -60,7 +63,6 @@ func (r *report) Status() web.Status {
 			Error: s.Error, Tables: tables(p.Covered), Uncovered: uncovered(r.members[i].source),
 		})
 	}
-	status.Delays = r.delays.status()
 	return status
 }
 
@@ -75,7 +77,7 @@ func (r *report) figures() map[string]web.Figures {
 			all[m.name] = web.Figures{RetainedBytes: keeps.RetainedBytes()}
 		}
 	}
-	for _, p := range r.raft.Status().Pipelines {
+	for _, p := range r.peers.Status().Pipelines {
 		f := all[p.Name]
 		f.GapsOpen = len(p.Gaps)
 		all[p.Name] = f

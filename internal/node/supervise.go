@@ -113,6 +113,13 @@ func (s *supervisor) obey(ctx context.Context, o *order) {
 func (s *supervisor) report(ctx context.Context, err error) {
 	class := kafkasync.ClassOf(err)
 	about := []any{"pipeline", s.name, "class", class.String(), "err", err}
+	switch {
+	case errors.Is(err, raftstate.ErrStopped): // the node ends, and says why
+		return
+	case errors.Is(err, raftstate.ErrLeadershipLost):
+		s.log.InfoContext(ctx, "the pipeline has ended here: the node that leads now runs it", "pipeline", s.name)
+		return
+	}
 	switch class {
 	case kafkasync.Stop:
 		s.log.ErrorContext(ctx, "the pipeline has stopped", about...)

@@ -60,6 +60,7 @@ func (b *broken) hook(p sourcetest.Point) error {
 type world struct {
 	*operator
 
+	raft     *raftstate.Node
 	log      *testLog
 	broken   broken
 	sink     sinktest.Memory
@@ -93,9 +94,10 @@ func (w *world) start(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := &supervisor{name: "shop", hold: raft.Hold, run: pipe.Run, status: pipe.Status(), log: quiet, orders: newOrders()}
-	w.operator = &operator{raft: raft, log: quiet, members: []member{{
+	w.raft = raft
+	w.operator = &operator{peers: raft, membership: raft, log: quiet, members: []member{{
 		name: "shop", status: pipe.Status(), source: w.log, supervisor: s,
-		captures: func(string) bool { return w.captured.Load() },
+		captures: func(string) bool { return w.captured.Load() }, mentions: func(string) bool { return w.captured.Load() },
 	}}}
 	late, closeRaft := context.WithCancel(context.WithoutCancel(t.Context()))
 	ctx, cancel := context.WithCancel(late)
@@ -112,6 +114,11 @@ func (w *world) start(t *testing.T) {
 		closeRaft()
 		state.Wait()
 	})
+}
+
+// report is what the node says of itself.
+func (w *world) report() *report {
+	return &report{peers: w.raft, ready: w.raft.Ready, delays: &delays{}, members: w.members}
 }
 
 // until waits for a state of the pipeline.

@@ -99,8 +99,8 @@ func (a *api) readyz(w http.ResponseWriter, _ *http.Request) {
 	a.write(w, "text/plain; charset=utf-8", []byte("ready\n"))
 }
 
-func (a *api) status(w http.ResponseWriter, _ *http.Request) {
-	body, err := indented(a.report.Status())
+func (a *api) status(w http.ResponseWriter, r *http.Request) {
+	body, err := indented(a.report.Status(r.Context()))
 	if err != nil {
 		a.fail(w, "encoding the status", err)
 		return
@@ -117,8 +117,8 @@ func indented(v any) ([]byte, error) {
 	return body.Bytes(), err
 }
 
-func (a *api) index(w http.ResponseWriter, _ *http.Request) {
-	body, err := a.page.render(a.report.Status())
+func (a *api) index(w http.ResponseWriter, r *http.Request) {
+	body, err := a.page.render(a.report.Status(r.Context()))
 	if err != nil {
 		a.fail(w, "rendering the status page", err)
 		return

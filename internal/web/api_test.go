@@ -28,8 +28,9 @@ func exampleStatus() web.Status {
 		Cluster: web.Cluster{
 			ID: "6c1e", Leader: "a",
 			Nodes: []web.Node{
-				{ID: "a", Address: "10.0.0.1:7480", Role: "leader"},
-				{ID: "b", Address: "10.0.0.2:7480", Role: "follower", Behind: 3},
+				{ID: "a", Address: "10.0.0.1:7480", Raft: "10.0.0.1:7400", Role: "leader", Reachable: true},
+				{ID: "b", Address: "10.0.0.2:7480", Raft: "10.0.0.2:7400", Role: "follower", Behind: 3, Reachable: true},
+				{ID: "c", Raft: "10.0.0.3:7400", Role: "follower", Error: "the node does not answer: connection refused"},
 			},
 		},
 		Pipelines: []web.Pipeline{

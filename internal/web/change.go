@@ -28,6 +28,12 @@ func (a *api) changes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /api/tables/forget", func(w http.ResponseWriter, r *http.Request) {
 		operate(a, w, r, func(*Forget) {})
 	})
+	mux.HandleFunc("POST /api/members", func(w http.ResponseWriter, r *http.Request) {
+		operate(a, w, r, func(*Members) {})
+	})
+	mux.HandleFunc("POST /api/transfer", func(w http.ResponseWriter, r *http.Request) {
+		operate(a, w, r, func(*Transfer) {})
+	})
 }
 
 // operate reads an order, has it carried out, and answers.

@@ -40,6 +40,10 @@ func TestOrdersArriveAsTheyWereGiven(t *testing.T) {
 		{"/api/pipelines/shop/drop", `{}`, web.Drop{Pipeline: "shop"}},
 		{"/api/pipelines/shop/drop", `{"dry_run": true}`, web.Drop{Pipeline: "shop", DryRun: true}},
 		{"/api/tables/forget", `{"pipeline": "shop", "table": "public.t"}`, web.Forget{Pipeline: "shop", Table: "public.t"}},
+		{"/api/members", `{"add": "d", "raft": "10.0.0.4:7400", "dry_run": true}`, web.Members{Add: "d", Raft: "10.0.0.4:7400", DryRun: true}},
+		{"/api/members", `{"remove": "d"}`, web.Members{Remove: "d"}},
+		{"/api/transfer", `{}`, web.Transfer{}},
+		{"/api/transfer", `{"to": "b", "dry_run": true}`, web.Transfer{To: "b", DryRun: true}},
 	}
 	for _, tt := range tests {
 		r.ordered = nil

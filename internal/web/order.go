@@ -14,7 +14,7 @@ type Operator interface {
 	Operate(ctx context.Context, order Order) (Result, error)
 }
 
-// Order is one of Recover, SetPosition, Forget and Drop.
+// Order is one of Recover, SetPosition, Forget, Drop, Members and Transfer.
 type Order interface{ order() }
 
 // Recover gets a pipeline going that has stopped, at the price of a gap. One of
@@ -47,10 +47,26 @@ type Drop struct {
 	DryRun   bool   `json:"dry_run"`
 }
 
+// Members changes which nodes belong to the cluster. One of Add and Remove is set.
+type Members struct {
+	Add    string `json:"add"`    // the id of a node
+	Raft   string `json:"raft"`   // host:port at which the others reach the node that is added
+	Remove string `json:"remove"` // the id of a node
+	DryRun bool   `json:"dry_run"`
+}
+
+// Transfer makes another node lead.
+type Transfer struct {
+	To     string `json:"to"` // the id of a node; "": whichever has received most
+	DryRun bool   `json:"dry_run"`
+}
+
 func (Recover) order()     {}
 func (SetPosition) order() {}
 func (Forget) order()      {}
 func (Drop) order()        {}
+func (Members) order()     {}
+func (Transfer) order()    {}
 
 // Result is what came of an order. As for Status, its JSON is a public contract.
 type Result struct {

@@ -152,9 +152,9 @@ function show(s) {
     ...section("Nodes", s.cluster.nodes, [
       ["Node", "", (n) => n.id],
       ["Role", "", (n) => element("span", n.role, n.role)],
-      ["Address", "code", (n) => n.address],
-      ["Raft entries behind", "number", (n) => String(n.behind)],
-    ]),
+      ["Address", "code", (n) => n.address || "not known"],
+      ["Raft entries behind", "number", (n) => (n.reachable ? String(n.behind) : element("span", "state lost", "no answer"))],
+    ], (n) => fault(n.error)),
   ];
   main.push(...delays(s.delays));
   if (s.gaps.length) main.push(...section("Gaps: changes that were not published", s.gaps, [

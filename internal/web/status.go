@@ -16,7 +16,7 @@ type Status struct {
 	Gaps      []Gap      `json:"gaps"`
 }
 
-// Cluster is the cluster as the answering node sees it.
+// Cluster is the cluster as its leader sees it; without a leader, as the answering node does.
 type Cluster struct {
 	ID     string `json:"id"`
 	Leader string `json:"leader"` // the leader's node id; "" while there is none
@@ -26,9 +26,14 @@ type Cluster struct {
 // Node is a member of the cluster.
 type Node struct {
 	ID      string `json:"id"`
-	Address string `json:"address"` // of its HTTP
-	Role    string `json:"role"`    // leader, follower, candidate or nonvoter
-	Behind  uint64 `json:"behind"`  // entries of the Raft log that it has not applied yet
+	Address string `json:"address"` // of its HTTP; "" if that is not known
+	Raft    string `json:"raft"`    // where the other nodes reach it; "" for a node alone
+	// Role is leader, follower, candidate, starting or stopped; learner: receives everything and does not vote yet;
+	// or awaited: was added and has not come yet.
+	Role      string `json:"role"`
+	Behind    uint64 `json:"behind"` // entries of the Raft log that it has not applied yet
+	Reachable bool   `json:"reachable"`
+	Error     string `json:"error"` // what is wrong with it, and what fixes it; "" if all is well
 }
 
 // Pipeline is one source on its way to Kafka.
@@ -60,7 +65,7 @@ type Delay struct {
 	NextDue     *time.Time `json:"next_due"` // null if nothing waits
 	LateSeconds float64    `json:"late_seconds"`
 	Error       string     `json:"error"` // what is wrong with the delayer of this delay, and what fixes it; "" if all is well
-	Lost        int64      `json:"lost"`  // delay messages known not to have been re-sent, counted where that was noticed, since the node started
+	Lost        int64      `json:"lost"`  // delay messages known not to have been re-sent, as all nodes that answer noticed it since they started
 }
 
 // Gap is a range of changes known not to have been published.

@@ -3,7 +3,8 @@
 //
 // It promises that a token which is configured guards what it says it guards,
 // and that reading changes nothing. It never decides anything about the cluster,
-// never shows a token, and never blocks what it reports on.
+// never shows a token, and never blocks what it reports on. Tokens are checked by the
+// node that is asked; what nodes ask one another goes another way.
 package web
 
 import (
@@ -40,11 +41,11 @@ func (c Config) String() string { return "http.listen " + c.Listen }
 // GoString keeps the tokens out of %#v as well.
 func (c Config) GoString() string { return c.String() }
 
-// Reporter knows what is to be shown. Its methods are called from many
-// goroutines and do not wait for anything outside the process.
+// Reporter knows what is to be shown. Its methods are called from many goroutines.
 type Reporter interface {
-	// Status is the cluster as this node sees it.
-	Status() Status
+	// Status is the whole cluster. It asks other nodes, and waits for them a few
+	// seconds at most: then it is what this node knows by itself.
+	Status(ctx context.Context) Status
 	// Ready returns nil when the quorum is reachable and this node has caught up with it.
 	Ready() error
 }

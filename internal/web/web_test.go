@@ -47,7 +47,7 @@ func (r *reporter) Operate(_ context.Context, o web.Order) (web.Result, error) {
 	return r.result, r.refuse
 }
 
-func (r *reporter) Status() web.Status {
+func (r *reporter) Status(context.Context) web.Status {
 	if r.asked != nil {
 		r.asked <- struct{}{}
 		<-r.answer
