@@ -45,6 +45,8 @@ const (
 	peerDialTimeout = 2 * time.Second
 	// peerTimeout bounds a request whose context has no deadline.
 	peerTimeout = 10 * time.Second
+	// peerLimit bounds every request: an operator's order may take 25 s on the leader.
+	peerLimit = 28 * time.Second
 )
 
 // request is what a node asks another.
@@ -72,7 +74,11 @@ func decodeRequest(data []byte) (request, error) {
 
 // call asks the node at an address and returns its answer.
 func (n *Node) call(ctx context.Context, address string, kind question, body []byte) (_ []byte, err error) {
-	ctx, cancel := context.WithTimeout(ctx, peerTimeout)
+	limit := peerLimit
+	if _, bounded := ctx.Deadline(); !bounded {
+		limit = peerTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	dialing, stop := context.WithTimeout(ctx, peerDialTimeout)
 	defer stop()
@@ -111,9 +117,9 @@ func (n *Node) answer(ctx context.Context, conn net.Conn) {
 		n.cfg.Logger.Debug("refusing a request", "err", err)
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, min(q.wait, peerTimeout))
+	ctx, cancel := context.WithTimeout(ctx, min(q.wait, peerLimit))
 	defer cancel()
-	if err := conn.SetDeadline(time.Now().Add(min(q.wait, peerTimeout))); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(min(q.wait, peerLimit))); err != nil {
 		return
 	}
 	body, err := n.handle(ctx, q)
