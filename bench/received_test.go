@@ -31,10 +31,18 @@ func TestReceivedGrowsWithWhatArrives(t *testing.T) {
 	}
 	defer l.Close()
 	const size = 123_456
+	accepted := make(chan net.Conn, 1)
 	go func() {
+		defer close(accepted)
 		conn, err := l.Accept()
 		if err == nil {
 			_, _ = conn.Write(make([]byte, size))
+			accepted <- conn // held: were it collected, its end would count as another byte
+		}
+	}()
+	defer func() {
+		for conn := range accepted {
+			conn.Close()
 		}
 	}()
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", l.Addr().String())
