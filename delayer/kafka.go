@@ -68,7 +68,7 @@ func (c Config) consumer(partitions int) map[string]string {
 		"group.id":                           GroupOf(c.Name, c.Delay),
 		"partition.assignment.strategy":      "cooperative-sticky",
 		"session.timeout.ms":                 strconv.FormatInt(sessionTimeout.Milliseconds(), 10),
-		"heartbeat.interval.ms":              "1500",
+		"heartbeat.interval.ms":              "500", // a member learns by it that partitions are to move
 		"topic.metadata.refresh.interval.ms": "10000",
 		"allow.auto.create.topics":           "false",
 		"enable.auto.commit":                 "false",

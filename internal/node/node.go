@@ -128,7 +128,11 @@ func (n *Node) openDelayer(delay time.Duration) (*delayer.Delayer, error) {
 	settings := n.cfg.Kafka
 	settings.Topics.Create = false
 	// Nobody waits for a delay message by the millisecond, and larger requests cost the brokers a third.
-	settings.Properties = map[string]string{"linger.ms": "5"}
+	settings.Properties = map[string]string{
+		"linger.ms": "5",
+		// A twin belongs where its message is, also when partitions were added a moment ago.
+		"topic.metadata.refresh.interval.ms": "10000",
+	}
 	maps.Copy(settings.Properties, n.cfg.Kafka.Properties)
 	log := n.log.With("delay", delay.String())
 	var made *delayer.Delayer
