@@ -24,8 +24,8 @@ type accident struct {
 
 func accidents() []accident {
 	dropped := func(s *tale) {
+		s.endReader() // first: it would send what is written to a node that is only frozen, which publishes it later
 		s.lose()
-		s.endReader()
 		s.sql("SELECT pg_drop_replication_slot('" + s.slot() + "')")
 		s.lose()
 	}
