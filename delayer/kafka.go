@@ -74,6 +74,7 @@ func (c Config) consumer(partitions int) map[string]string {
 		"enable.auto.commit":                 "false",
 		"enable.auto.offset.store":           "false",
 		"auto.offset.reset":                  "error", // we say where to go on
+		"enable.partition.eof":               "false", // the end of a partition is no error
 		// Ours are in no transaction, and must not wait behind somebody else's.
 		"isolation.level": "read_uncommitted",
 		// What is fetched ahead of a partition stays in memory until its delay has passed.

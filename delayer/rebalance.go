@@ -76,9 +76,9 @@ func (m *member) begin(ctx context.Context, places []rdkafka.Place) ([]*partitio
 			topics = append(topics, p.Topic)
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, surveyLimit)
-	defer cancel()
-	found, err := m.offsets.Survey(ctx, topics)
+	asking, cancel := context.WithTimeout(ctx, surveyLimit)
+	found, err := m.offsets.Survey(asking, topics)
+	cancel()
 	if err != nil {
 		return nil, fmt.Errorf("looking where to begin: %w", m.cfg.explain(err))
 	}
@@ -106,7 +106,9 @@ func (m *member) locate(ctx context.Context, f *Partition, report *report) (*par
 		s.since = m.cfg.now().Add(-m.cfg.Delay - surprising)
 	}
 	if !s.since.IsZero() {
-		at, err := m.offsets.At(ctx, f.Topic, f.Number, s.since)
+		asking, cancel := context.WithTimeout(ctx, surveyLimit)
+		at, err := m.offsets.At(asking, f.Topic, f.Number, s.since)
+		cancel()
 		if err != nil {
 			return nil, fmt.Errorf("looking where to begin: %w", m.cfg.explain(err))
 		}

@@ -19,6 +19,9 @@ type Counts struct {
 	Late    histogram.Histogram
 	Waiting int64     // of the whole group: the topic's end minus what is committed, an upper bound; -1: not known yet
 	NextDue time.Time // of the whole group; zero: nothing is known to wait
+	// Settled says that nothing waited twice in a row: what was the topic's end at one look is committed at the
+	// next, and nobody holds a message. Waiting is hardly ever 0 where others are written all the time.
+	Settled bool
 	// Overdue is how late the next message already was when Waiting and NextDue were looked at.
 	Overdue time.Duration
 }
@@ -30,6 +33,7 @@ type Status struct {
 	mu     sync.Mutex
 	topics map[string]*Counts
 	err    error
+	stall  error                  // why Kafka does not take what is due
 	asking error                  // why the last survey found nothing: what is shown to wait is older
 	odd    map[oddPlace]time.Time // when a partition's strange records were last told of
 }
@@ -52,7 +56,7 @@ func (s *Status) Snapshot() (counts []Counts, problem string) {
 		c.Late = c.Late.Clone()
 		counts = append(counts, c)
 	}
-	if err := cmp.Or(s.err, s.asking); err != nil {
+	if err := cmp.Or(s.stall, s.err, s.asking); err != nil {
 		problem = err.Error()
 	}
 	return counts, problem
@@ -63,6 +67,13 @@ func (s *Status) SetError(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.err = err
+}
+
+// Stalled shows why publishing waits; nil: it does not.
+func (s *Status) Stalled(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stall = err
 }
 
 // of returns the topic's counts. s.mu is held.
@@ -113,7 +124,7 @@ func (s *Status) surveyed(found map[string]backlog) {
 	s.asking = nil
 	for topic, b := range found {
 		c := s.of(topic)
-		c.Waiting, c.NextDue, c.Overdue = b.waiting, b.next, b.overdue
+		c.Waiting, c.NextDue, c.Overdue, c.Settled = b.waiting, b.next, b.overdue, b.settled
 	}
 	maps.DeleteFunc(s.topics, func(topic string, _ *Counts) bool {
 		_, ok := found[topic]

@@ -24,6 +24,7 @@ type surveyor struct {
 	status  *Status
 	found   chan<- []Partition
 	wake    func()
+	ends    map[place]int64 // at the last look
 }
 
 // backlog is what waits in a topic.
@@ -31,6 +32,7 @@ type backlog struct {
 	waiting int64
 	next    time.Time
 	overdue time.Duration
+	settled bool
 }
 
 // run looks until ctx ends. That Kafka does not answer is shown, and asked again: it is no reason to end a membership.
@@ -72,12 +74,18 @@ func (s *surveyor) look(ctx context.Context, limit time.Duration) error {
 	}
 	backlogs := make(map[string]backlog, len(topics))
 	for _, topic := range topics {
-		backlogs[topic] = backlog{}
+		backlogs[topic] = backlog{settled: true}
 	}
+	ends := make(map[place]int64, len(partitions))
 	for _, p := range partitions {
 		b := backlogs[p.Topic]
-		from := begin(p, pairs[p.Topic]).offset
-		b.waiting += max(0, p.End-from)
+		if p.Committed < p.End { // else the group has passed the end that was asked for before
+			b.waiting += max(0, p.End-begin(p, pairs[p.Topic]).offset)
+		}
+		key := place{p.Topic, p.Number}
+		ends[key] = p.End
+		before, looked := s.ends[key]
+		b.settled = b.settled && looked && p.Committed >= before && !waits(p)
 		if n, ok := parseNote(p.Note); ok && p.Committed >= 0 && n.id == p.ID && n.next != 0 {
 			if at := time.UnixMilli(n.next); b.next.IsZero() || at.Before(b.next) {
 				b.next = at
@@ -92,6 +100,7 @@ func (s *surveyor) look(ctx context.Context, limit time.Duration) error {
 			backlogs[topic] = b
 		}
 	}
+	s.ends = ends
 	s.status.surveyed(backlogs)
 	select {
 	case s.found <- partitions:
@@ -99,4 +108,10 @@ func (s *surveyor) look(ctx context.Context, limit time.Duration) error {
 	default: // the member has not taken the last one yet, and will be told the next time
 	}
 	return nil
+}
+
+// waits reports whether somebody holds a message of the partition.
+func waits(p Partition) bool {
+	n, ok := parseNote(p.Note)
+	return ok && n.id == p.ID && n.next != 0
 }

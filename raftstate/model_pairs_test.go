@@ -43,7 +43,11 @@ func (m *model) pairs() (pairs map[key]kafkasync.Pair, named map[string][]Naming
 // met is what is known of a pair after one more use. Only two different IDs are two topics.
 func met(known, now kafkasync.Pair) kafkasync.Pair {
 	first := known.Topic == ""
-	if first || known.ID != "" && now.ID != "" && known.ID != now.ID {
+	if first {
+		return now
+	}
+	if known.ID != "" && now.ID != "" && known.ID != now.ID {
+		now.Ends = make([]int64, len(now.Ends))
 		return now
 	}
 	known.ID = max(known.ID, now.ID)

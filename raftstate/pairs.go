@@ -37,6 +37,10 @@ func (s *state) use(c use) (record, error) {
 		return r, nil
 	case known.ID == "":
 		c.pair.Ends = known.Ends // for the same reason
+	default:
+		// The topic was deleted and created again, while a run may have been writing to it: its
+		// messages with the delay begin with the topic, not where it ends now.
+		c.pair.Ends = make([]int64, len(c.pair.Ends))
 	}
 	s.setPairs(slices.Concat(s.pairs[:at], []kafkasync.Pair{c.pair}, s.pairs[at+1:]))
 	return r, nil

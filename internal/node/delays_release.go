@@ -28,7 +28,7 @@ type named struct {
 // release lets pairs leave that no node's rules name any more, once nothing of them waits. All nodes
 // do it; on one that does not lead it fails, and nobody minds.
 func (d *delays) release(ctx context.Context) {
-	since := map[named]time.Time{} // when a pair was first seen that no rule names
+	since := map[named]time.Time{} // since when no rule names a pair, and nothing of it waits
 	tick := time.NewTicker(releaseEvery)
 	defer tick.Stop()
 	for {
@@ -47,10 +47,11 @@ func (d *delays) releaseNow(ctx context.Context, since map[named]time.Time, now 
 	for _, p := range unnamed {
 		key := named{p.Topic, p.Delay}
 		seen[key] = true
-		if _, ok := since[key]; !ok {
+		// Empty at every look since: that a broker does not know a topic may be a moment's ignorance.
+		if _, ok := since[key]; !ok || !d.empty(p) {
 			since[key] = now
 		}
-		if now.Sub(since[key]) < unnamedFor || !d.empty(p) {
+		if now.Sub(since[key]) < unnamedFor {
 			continue
 		}
 		err := d.registry.Release(ctx, p.Topic, p.Delay, revision)
@@ -76,5 +77,5 @@ func (d *delays) empty(p kafkasync.Pair) bool {
 	}
 	counts, problem := one.delayer.Status().Snapshot()
 	at := slices.IndexFunc(counts, func(c delayer.Counts) bool { return c.Topic == p.Topic })
-	return problem == "" && at >= 0 && counts[at].Waiting == 0
+	return problem == "" && at >= 0 && counts[at].Settled
 }

@@ -177,6 +177,20 @@ func (w *delaysWorld) runs(delay time.Duration) {
 	w.t.Errorf("got %+v, want the delayer of %s alone", w.delays.snapshots(), delay)
 }
 
+// settles waits until it is known that nothing of the pair waits.
+func (w *delaysWorld) settles(p kafkasync.Pair) {
+	w.t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !w.delays.empty(p) {
+		if time.Now().After(deadline) {
+			w.t.Fatalf("got %+v, want nothing of %+v to wait", w.delays.snapshots(), p)
+		}
+		<-tick.C
+	}
+}
+
 func nothingWaits(d web.Delay) bool { return d.Waiting == 0 && d.NextDue == nil && d.Error == "" }
 
 func TestAPairLeavesOnceNobodyNamesItAndNothingOfItWaits(t *testing.T) {
@@ -193,6 +207,8 @@ func TestAPairLeavesOnceNobodyNamesItAndNothingOfItWaits(t *testing.T) {
 		return false
 	})
 	w.shows("waits", time.Hour, "one waits", func(d web.Delay) bool { return d.Waiting == 1 && d.NextDue != nil })
+
+	w.settles(kafkasync.Pair{Topic: "done", Delay: time.Second})
 
 	since, now := map[named]time.Time{}, time.Now()
 	look := func(after time.Duration) []kafkasync.Pair {
@@ -229,7 +245,7 @@ func TestATopicThatIsGoneKeepsNoPair(t *testing.T) {
 	w := newDelaysWorld(t)
 	w.book.set(kafkasync.Pair{Topic: "gone", Delay: time.Second, ID: "x", Ends: []int64{5}})
 	w.book.unnamed = true
-	w.shows("gone", time.Second, "nothing waits", nothingWaits)
+	w.settles(kafkasync.Pair{Topic: "gone", Delay: time.Second})
 	since := map[named]time.Time{{"gone", time.Second}: time.Now().Add(-time.Hour)}
 	w.delays.releaseNow(t.Context(), since, time.Now())
 	if pairs, _ := w.book.Pairs(); len(pairs) != 0 {

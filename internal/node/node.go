@@ -129,7 +129,7 @@ func (n *Node) openDelayer(delay time.Duration) (*delayer.Delayer, error) {
 	settings.Topics.Create = false
 	// Nobody waits for a delay message by the millisecond, and larger requests cost the brokers a third.
 	settings.Properties = map[string]string{
-		"linger.ms": "5",
+		"linger.ms": "2",
 		// A twin belongs where its message is, also when partitions were added a moment ago.
 		"topic.metadata.refresh.interval.ms": "10000",
 	}
@@ -141,7 +141,7 @@ func (n *Node) openDelayer(delay time.Duration) (*delayer.Delayer, error) {
 		Pairs: n.raft.Pairs, Clock: n.clock, Logger: n.log,
 		OpenSink: func(ctx context.Context) (sink.Sink, error) {
 			return kafka.Open(ctx, settings, kafka.Options{
-				Logger: log, Notify: made.Status().SetError, Appended: n.clock.Appended, InFlight: kafka.DefaultInFlight / 2,
+				Logger: log, Notify: made.Status().Stalled, Appended: n.clock.Appended, InFlight: kafka.DefaultInFlight / 2,
 			})
 		},
 	})

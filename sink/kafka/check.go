@@ -103,7 +103,7 @@ func (s *Sink) checkTopic(ctx context.Context, t Topic, brokers int) []kafkasync
 	described, err := s.describe(ctx, t.Name)
 	switch {
 	case isUnknownTopic(err):
-		return []kafkasync.Finding{s.checkMissing(ctx, t, err)}
+		return s.checkMissing(ctx, t, err)
 	case err != nil:
 		return []kafkasync.Finding{finding("K02", s.topicFault(t.Name, err))}
 	}
@@ -150,17 +150,23 @@ func forbidden(allowed []ck.ACLOperation, t Topic) (what, why string) {
 	return "", ""
 }
 
-func (s *Sink) checkMissing(ctx context.Context, t Topic, missing error) kafkasync.Finding {
+func (s *Sink) checkMissing(ctx context.Context, t Topic, missing error) []kafkasync.Finding {
 	if !s.cfg.Topics.Create {
-		return finding("K02", s.missingFault(t.Name, missing))
+		return []kafkasync.Finding{finding("K02", s.missingFault(t.Name, missing))}
 	}
 	if err := s.tryCreate(ctx, s.specification(t.Name, nil), true); err != nil {
-		return finding("K02", s.topicFault(t.Name, err))
+		return []kafkasync.Finding{finding("K02", s.topicFault(t.Name, err))}
 	}
-	return kafkasync.Finding{
+	findings := []kafkasync.Finding{{
 		ID: "K02", Severity: kafkasync.SeverityOK,
 		What: fmt.Sprintf("the topic %s does not exist yet and will be created with %s", t.Name, counted(s.cfg.partitions(), "partition")),
+	}}
+	if short := s.checkTime(t, s.specification(t.Name, s.cfg.own()).Config); t.Delay > 0 && short != nil {
+		short.What = fmt.Sprintf("the topic %s would be created with the %s of kafka.topics.config, and its delay is %s", t.Name, retentionTime, t.Delay)
+		short.Fix = fmt.Sprintf("take %s out of kafka.topics.config, or set it to %d or more", retentionTime, (t.Delay + spare).Milliseconds())
+		findings = append(findings, *short)
 	}
+	return findings
 }
 
 // settings are those of one topic as they are in force, whoever set them.

@@ -169,5 +169,9 @@ func (s *Sink) moving() {
 
 // cost is how many bytes a message takes while it is in flight.
 func cost(m *kafkasync.Message) int64 {
-	return recordOverhead + int64(len(m.Key)+len(m.Value)+len(m.Pipeline)+len(m.Table)+len(m.Pos))
+	sum := recordOverhead + int64(len(m.Key)+len(m.Value)+len(m.Pipeline)+len(m.Table)+len(m.Pos))
+	for i := range m.Extra {
+		sum += int64(len(m.Extra[i].Key) + len(m.Extra[i].Value))
+	}
+	return sum
 }
