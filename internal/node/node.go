@@ -127,9 +127,9 @@ func (n *Node) naming(run func(context.Context, pipeline.Lease) error) func(cont
 func (n *Node) openDelayer(delay time.Duration) (*delayer.Delayer, error) {
 	settings := n.cfg.Kafka
 	settings.Topics.Create = false
-	// Nobody waits for a delay message by the millisecond, and larger requests cost the brokers a third.
 	settings.Properties = map[string]string{
-		"linger.ms": "2",
+		// Nobody waits for a delay message by the millisecond, and larger requests cost the brokers a fraction.
+		"linger.ms": "5",
 		// A twin belongs where its message is, also when partitions were added a moment ago.
 		"topic.metadata.refresh.interval.ms": "10000",
 	}
