@@ -38,7 +38,7 @@ func mayImport() map[string][]string {
 		"sink":   {"."},
 
 		// What passes changes on, knowing no database and no broker.
-		"internal/route":    {".", "source"},
+		"internal/route":    {".", "source", "internal/glob"},
 		"internal/pipeline": {".", "source", "sink", "internal/route", "internal/histogram"},
 		"internal/web":      {".", "source", "internal/pipeline", "internal/histogram", "github.com/prometheus"},
 
@@ -48,10 +48,13 @@ func mayImport() map[string][]string {
 		// Counting, for status and metrics.
 		"internal/histogram": nil,
 
+		// Names and patterns.
+		"internal/glob": nil,
+
 		// Adapters: one outside system each, and never one another.
 		"source/postgres": {".", "source", pgx, "github.com/jackc/pglogrepl"},
 		"sink/kafka":      {".", "sink", "internal/rdkafka", kafka},
-		"raftstate":       {".", "source", raft, "go.etcd.io/bbolt"},
+		"raftstate":       {".", "source", "internal/glob", raft, "go.etcd.io/bbolt"},
 
 		// What re-sends, reading the topics behind time.
 		"delayer": {".", "sink", "internal/rdkafka", "internal/histogram", kafka},

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/kafkasync/kafkasync"
+	"github.com/kafkasync/kafkasync/internal/glob"
 )
 
 // Naming is what a rule names of the pairs: all of one delay whose topic matches.
@@ -20,7 +21,9 @@ type Naming struct {
 	Delay  time.Duration
 }
 
-func (n Naming) names(p kafkasync.Pair) bool { return n.Delay == p.Delay && glob(n.Topics, p.Topic) }
+func (n Naming) names(p kafkasync.Pair) bool {
+	return n.Delay == p.Delay && glob.Match(n.Topics, p.Topic)
+}
 
 // Pairs returns the pairs in use, by topic and delay, as far as this node has applied, and what
 // is closed once there may be others. It waits for nothing: before Run has opened there

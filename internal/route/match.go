@@ -3,6 +3,8 @@ package route
 import (
 	"errors"
 	"strings"
+
+	"github.com/kafkasync/kafkasync/internal/glob"
 )
 
 // ValidMatch says why a pattern cannot match any table; nil if it can. A pattern
@@ -34,32 +36,8 @@ type pattern struct{ schema, table string }
 // covers reports whether the pattern matches a table's full name.
 func (p pattern) covers(name string) bool {
 	schema, table, dot := strings.Cut(name, ".")
-	return dot && !strings.Contains(table, ".") && glob(p.schema, schema) && glob(p.table, table)
+	return dot && !strings.Contains(table, ".") && glob.Match(p.schema, schema) && glob.Match(p.table, table)
 }
 
 // literal reports whether the pattern is the name of one table.
 func (p pattern) literal() bool { return !strings.ContainsAny(p.schema+p.table, "*?") }
-
-// glob reports whether text, which has no dot, matches. Only the last * is ever
-// tried again, so no pattern takes exponential time.
-func glob(pattern, text string) bool {
-	p, t := []rune(pattern), []rune(text)
-	star, retry := -1, 0
-	i, j := 0, 0
-	for j < len(t) {
-		switch {
-		case i < len(p) && p[i] == '*':
-			star, retry = i, j
-			i++
-		case i < len(p) && (p[i] == '?' || p[i] == t[j]):
-			i++
-			j++
-		case star >= 0:
-			retry++
-			i, j = star+1, retry
-		default:
-			return false
-		}
-	}
-	return strings.Trim(string(p[i:]), "*") == ""
-}

@@ -1,4 +1,4 @@
-package raftstate
+package glob
 
 import (
 	"regexp"
@@ -29,7 +29,7 @@ func TestAGlobMatchesTheWholeText(t *testing.T) {
 		{"", "x", false},
 	}
 	for _, tt := range tests {
-		if got := glob(tt.pattern, tt.text); got != tt.want {
+		if got := Match(tt.pattern, tt.text); got != tt.want {
 			t.Errorf("%q against %q: got %t, want %t", tt.pattern, tt.text, got, tt.want)
 		}
 	}
@@ -37,7 +37,7 @@ func TestAGlobMatchesTheWholeText(t *testing.T) {
 
 // One that tries every star again would not end within anybody's patience.
 func TestAGlobOfManyStarsTakesNoTime(t *testing.T) {
-	if glob(strings.Repeat("*a", 100)+"b", strings.Repeat("a", 10_000)) {
+	if Match(strings.Repeat("*a", 100)+"b", strings.Repeat("a", 10_000)) {
 		t.Error("got a match, want none")
 	}
 }
@@ -52,7 +52,7 @@ func FuzzGlob(f *testing.F) {
 		}
 		quoted := strings.NewReplacer(`\*`, ".*", `\?`, ".").Replace(regexp.QuoteMeta(pattern))
 		want := regexp.MustCompile(`(?s)^` + quoted + `$`).MatchString(text)
-		if got := glob(pattern, text); got != want {
+		if got := Match(pattern, text); got != want {
 			t.Errorf("%q against %q: got %t, want %t", pattern, text, got, want)
 		}
 	})

@@ -1,10 +1,12 @@
-package raftstate
+// Package glob matches names against patterns: of tables in rules, of topics in
+// what the cluster remembers of rules. It does no I/O and knows nothing of either.
+package glob
 
 import "strings"
 
-// glob reports whether text matches: * stands for any text, ? for one character. Only the
+// Match reports whether text matches: * stands for any text, ? for one character. Only the
 // last * is ever tried again, so no pattern takes exponential time.
-func glob(pattern, text string) bool {
+func Match(pattern, text string) bool {
 	p, t := []rune(pattern), []rune(text)
 	star, retry := -1, 0
 	i, j := 0, 0
