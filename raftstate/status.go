@@ -18,7 +18,8 @@ type Status struct {
 	ID        string // of this node
 	Role      string // of this node: leader, follower, candidate, starting or stopped
 	Leader    string // id of the leader; "" if none is known
-	Behind    uint64 // log entries that are committed, as far as this node knows, and not yet applied by it
+	Applied   uint64 // index of the last log entry that this node has applied
+	Committed uint64 // of the last one that it knows to be committed: on the leader, of all nodes the most
 	Nodes     []Member
 	Pipelines []Pipeline       // by name
 	Pairs     []kafkasync.Pair // in use, by topic and delay; their Ends are not to be changed
@@ -61,7 +62,8 @@ func (n *Node) Status() Status {
 	_, leader := r.LeaderWithID()
 	s.Leader = nodeOf(leader)
 	s.Role = roleName(r.State())
-	s.Behind = behind(r)
+	s.Applied = r.AppliedIndex() // first: both only grow
+	s.Committed = r.CommitIndex()
 	s.Nodes = membersOf(r.GetConfiguration().Configuration().Servers, leader)
 	return s
 }

@@ -27,6 +27,8 @@ type fleet struct {
 	nodes   map[string]*Node
 	gone    map[string]bool // does not answer
 	covered map[string][]string
+	// What each node has applied of the log, and what it knows to be committed.
+	applied, committed map[string]uint64
 
 	mu          sync.Mutex
 	transferred []string
@@ -36,7 +38,7 @@ type fleet struct {
 
 // newFleet makes nodes whose rules mention these tables of the pipeline shop.
 func newFleet(mentioned map[string][]string) *fleet {
-	f := &fleet{leader: "a", roles: map[string]string{}, nodes: map[string]*Node{}, gone: map[string]bool{}, covered: map[string][]string{}}
+	f := &fleet{leader: "a", roles: map[string]string{}, nodes: map[string]*Node{}, gone: map[string]bool{}, covered: map[string][]string{}, applied: map[string]uint64{}, committed: map[string]uint64{}}
 	for id, tables := range mentioned {
 		status := pipeline.NewStatus("shop")
 		status.SetState(pipeline.Waiting, errors.New("a table is not mentioned"))
@@ -82,7 +84,7 @@ func (v view) role(id string) string {
 }
 
 func (v view) Status() raftstate.Status {
-	s := raftstate.Status{ClusterID: "6c1e", ID: v.id, Role: v.role(v.id), Leader: v.leader}
+	s := raftstate.Status{ClusterID: "6c1e", ID: v.id, Role: v.role(v.id), Leader: v.leader, Applied: v.applied[v.id], Committed: v.committed[v.id]}
 	for _, id := range []string{"a", "b", "c"} {
 		if v.nodes[id] != nil || v.roles[id] != "" {
 			s.Nodes = append(s.Nodes, raftstate.Member{ID: id, Address: id + ":7400", Role: v.role(id)})
@@ -149,6 +151,53 @@ func TestAFollowerAnswersForTheWholeCluster(t *testing.T) {
 		}
 		if !slices.Equal(got.Cluster.Nodes, want) {
 			t.Errorf("node %s: got the nodes %+v, want %+v", id, got.Cluster.Nodes, want)
+		}
+	}
+}
+
+// A node that gets nothing does not know that there is more.
+func TestHowFarANodeIsBehindIsToldByTheLeader(t *testing.T) {
+	tests := []struct {
+		name, leader       string
+		applied, committed map[string]uint64
+		want               []uint64
+	}{
+		{
+			"all is well", "a",
+			map[string]uint64{"a": 7, "b": 7, "c": 7},
+			map[string]uint64{"a": 7, "b": 7, "c": 7},
+			[]uint64{0, 0, 0},
+		},
+		{
+			"c gets nothing, b is about to apply what it has", "a",
+			map[string]uint64{"a": 100, "b": 97, "c": 40},
+			map[string]uint64{"a": 100, "b": 100, "c": 40},
+			[]uint64{0, 3, 60},
+		},
+		{
+			"b answered later, and was further by then", "a",
+			map[string]uint64{"a": 100, "b": 102, "c": 100},
+			map[string]uint64{"a": 100, "b": 102, "c": 100},
+			[]uint64{0, 0, 0},
+		},
+		{
+			"nobody leads", "",
+			map[string]uint64{"a": 40, "b": 90, "c": 90},
+			map[string]uint64{"a": 40, "b": 90, "c": 95},
+			[]uint64{55, 5, 5},
+		},
+	}
+	for _, tt := range tests {
+		f := newFleet(map[string][]string{"a": {"t"}, "b": {"t"}, "c": {"t"}})
+		f.leader, f.applied, f.committed = tt.leader, tt.applied, tt.committed
+		for _, id := range []string{"a", "c"} {
+			var got []uint64
+			for _, n := range f.nodes[id].report.Status(t.Context()).Cluster.Nodes {
+				got = append(got, n.Behind)
+			}
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("%s: node %s says that they are behind by %v, want %v", tt.name, id, got, tt.want)
+			}
 		}
 	}
 }

@@ -40,8 +40,8 @@ func leading(s raftstate.Status) bool { return s.Leader != "" && s.Leader == s.I
 func (r *report) self() self {
 	s := r.peers.Status()
 	return self{
-		Address: r.address, Role: s.Role, Behind: s.Behind, Delays: r.delays.status(),
-		Lacks: r.lacking(coveredBy(s.Pipelines)),
+		Address: r.address, Role: s.Role, Applied: s.Applied, Committed: s.Committed,
+		Delays: r.delays.status(), Lacks: r.lacking(coveredBy(s.Pipelines)),
 	}
 }
 

@@ -67,6 +67,7 @@ func (r *report) addNodes(ctx context.Context, status *web.Status, state raftsta
 	if len(state.Nodes) == 0 { // it does not take part yet
 		state.Nodes = []raftstate.Member{{ID: state.ID, Role: state.Role}}
 	}
+	committed := committedBy(state, replies)
 	var delays []delaysOf
 	for _, m := range state.Nodes {
 		if m.Role == "leader" && m.ID != state.Leader {
@@ -80,7 +81,7 @@ func (r *report) addNodes(ctx context.Context, status *web.Status, state raftsta
 		case reply.err != nil:
 			node.Error = silent(reply.err)
 		default:
-			node.Reachable, node.Behind = true, reply.answer.Behind
+			node.Reachable, node.Behind = true, committed-min(committed, reply.answer.Applied)
 			if len(state.Nodes) > 1 { // alone, its pipelines say it
 				node.Error = outdated(reply.answer.Lacks)
 			}
@@ -92,6 +93,20 @@ func (r *report) addNodes(ctx context.Context, status *web.Status, state raftsta
 		status.Cluster.Nodes = append(status.Cluster.Nodes, node)
 	}
 	status.Delays = mergeDelays(state.ID, delays)
+}
+
+// committedBy is up to where a node must have applied the log to be behind nobody. The leader knows; what it knew before
+// it asked counts, so that who keeps up is not behind by what was committed meanwhile. Without one it is the most that a node
+// knows: one that is cut off does not know what it lacks.
+func committedBy(state raftstate.Status, replies map[string]reply[self]) uint64 {
+	committed := state.Committed
+	if leading(state) {
+		return committed
+	}
+	for _, r := range replies {
+		committed = max(committed, r.answer.Committed)
+	}
+	return committed
 }
 
 // silent says why a node does not answer.
