@@ -28,6 +28,8 @@ const (
 	ComponentKafka     Component = "kafka"      // Apache Kafka's jars, and a Java runtime
 	ComponentKcat      Component = "kcat"       // the Kafka client for people
 	ComponentPgBouncer Component = "pgbouncer"  // the connection pooler
+	ComponentLinters   Component = "linters"    // of what stands in deploy/: Linter
+	ComponentSystemd   Component = "systemd"    // for systemd-analyze; nothing is started
 )
 
 // Install makes sure that each component is on this machine. It asks nothing,
@@ -67,12 +69,16 @@ func installLocked(ctx context.Context, log io.Writer, c Component) error {
 		return aptInstall(ctx, log, "kcat")
 	case ComponentPgBouncer:
 		return installPgBouncer(ctx, log)
+	case ComponentLinters:
+		return installLinters(ctx, log)
+	case ComponentSystemd:
+		return aptInstall(ctx, log, "systemd")
 	}
 	if release := c.release(); release != "" {
 		return installVersion(ctx, log, release)
 	}
-	return fmt.Errorf("unknown component, want one of %s, %[1]s-14 to %[1]s-18, %[2]s, %s, %s",
-		ComponentPostgres, ComponentKafka, ComponentKcat, ComponentPgBouncer)
+	return fmt.Errorf("unknown component, want one of %s, %[1]s-14 to %[1]s-18, %[2]s, %s, %s, %s, %s",
+		ComponentPostgres, ComponentKafka, ComponentKcat, ComponentPgBouncer, ComponentLinters, ComponentSystemd)
 }
 
 func installed(c Component) bool {
@@ -87,6 +93,10 @@ func installed(c Component) bool {
 	case ComponentPgBouncer:
 		_, err := pgBouncerProgram()
 		return err == nil
+	case ComponentLinters:
+		return lintersInstalled()
+	case ComponentSystemd:
+		return onPath("systemd-analyze")
 	}
 	release := c.release()
 	return release != "" && versionInstalled(release)
