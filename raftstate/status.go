@@ -94,6 +94,11 @@ func membersOf(servers []raft.Server, leader raft.ServerID) (members []Member) {
 // commit is being applied would be told that the node is not ready.
 const inStep = 64
 
+const (
+	why        = "a majority of the nodes cannot be reached, or they are voting"
+	leaderless = "no leader is known: " + why // what a node waits for that is a member
+)
+
 // Ready returns nil when a leader is known and this node keeps up with what it knows to be committed.
 func (n *Node) Ready() error {
 	if err := n.machine.failure(); err != nil {
@@ -111,10 +116,10 @@ func (n *Node) Ready() error {
 		return errors.New(waiting)
 	}
 	if address, _ := r.LeaderWithID(); address == "" {
-		if waiting != "" {
+		if waiting != "" && waiting != leaderless {
 			return errors.New(waiting)
 		}
-		return errors.New("no leader is known: a majority of the nodes cannot be reached, or they are voting")
+		return fmt.Errorf("%w: %s", ErrNoLeader, why)
 	}
 	// A node that starts does not know what is committed until the leader has committed something new.
 	if r.CommitIndex() == 0 {

