@@ -18,11 +18,15 @@ func TestThePlantedBugsAreFoundByTheChaos(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, bug := range []string{"planted_skip_barrier", "planted_deposed_commits", "planted_ignore_epoch"} {
+	bugs := []string{"planted_skip_barrier", "planted_deposed_commits", "planted_ignore_epoch"}
+	if os.Getenv(chaosMinutes) == "" {
+		bugs = bugs[:1] // make test takes that one; raftstate's own tests have all of them
+	}
+	for _, bug := range bugs {
 		t.Run(bug, func(t *testing.T) {
 			// In a process of its own, whose failure is not ours.
 			cmd := exec.CommandContext(t.Context(), self, "-test.run=^TestChaos$", "-test.v", "-test.timeout=10m")
-			cmd.Env = append(os.Environ(), plantedBug+"="+bug, "E2E_CHAOS_MINUTES=")
+			cmd.Env = append(os.Environ(), plantedBug+"="+bug, chaosMinutes+"=")
 			cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 			out, err := cmd.CombinedOutput()
 			var exit *exec.ExitError

@@ -17,7 +17,7 @@ type tally struct {
 	transactions int
 	changes      int
 	repeats      int
-	sweeps       int
+	sweeps, rows int           // large transactions, and what each of them updates
 	loaded       time.Duration // while the load wrote, and servers were away
 	problems     int
 }
@@ -30,8 +30,6 @@ type incident struct {
 	inside    bool          // while a large transaction was published
 	silence   time.Duration // the longest time after it in which no transaction came into Kafka; 0: not known
 }
-
-func newTally() *tally { return &tally{} }
 
 func (y *tally) count(transactions, changes, repeats int) {
 	y.transactions += transactions
@@ -80,8 +78,8 @@ func (y *tally) rate() float64 { return float64(y.transactions) / y.loaded.Secon
 func (y *tally) report(w *healing) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "chaos: %d rounds, %d lost or wrong\n", y.rounds, y.problems)
-	fmt.Fprintf(&text, "  %d transactions (%.0f/s) with %d changes, %d of them of all rows of a table with a million or so; %d repeats (%.1f%%)\n",
-		y.transactions, y.rate(), y.changes, y.sweeps, y.repeats, 100*float64(y.repeats)/float64(max(1, y.changes)))
+	fmt.Fprintf(&text, "  %d transactions (%.0f/s) with %d changes; %d of them updated %d rows each; %d repeats (%.1f%%)\n",
+		y.transactions, y.rate(), y.changes, y.sweeps, y.rows, y.repeats, 100*float64(y.repeats)/float64(max(1, y.changes)))
 	late := w.lateness()
 	fmt.Fprintf(&text, "  %d delay messages, none early; one of a later message stood in for %d; late by %s (median), %s (99%%), %s (99.9%%)\n", w.count, w.spared, late[0], late[1], late[2])
 	fmt.Fprintf(&text, "  %-46s %5s %7s   %s\n", "fault", "times", "in bulk", "longest time without a new transaction in Kafka, where it came alone")

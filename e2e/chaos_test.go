@@ -24,7 +24,9 @@ type chaos struct {
 	hurt    map[string]bool // nodes that something is being done to
 	servers int             // of Postgres and Kafka, that are away
 	cuts    int             // of the lines, that last
+	lost    bool            // what is on one of the disks, until all nodes are well again
 	file    int             // version that was rolled out last
+	cards   []fault         // whose turn comes next
 	auditor *auditor
 	tally   *tally
 }
@@ -36,12 +38,15 @@ const (
 	chaosWriters = 7
 )
 
-// plantedBug names a variable of the environment with the build tag of a bug, for the nodes of TestChaos.
-const plantedBug = "E2E_PLANTED_BUG"
+// Variables of the environment for TestChaos.
+const (
+	chaosMinutes = "E2E_CHAOS_MINUTES" // how long it goes on, at random
+	plantedBug   = "E2E_PLANTED_BUG"   // the build tag of a bug that the nodes have
+)
 
-// TestChaos takes every fault once, in a fixed order. With E2E_CHAOS_MINUTES it goes on for that long, at random: see `make chaos`.
+// TestChaos takes every fault once, in a fixed order, unless it is told to go on: see `make chaos`.
 func TestChaos(t *testing.T) {
-	minutes := number(t, "E2E_CHAOS_MINUTES", 0)
+	minutes := number(t, chaosMinutes, 0)
 	if minutes == 0 {
 		f := chaoticRaced
 		if bug := os.Getenv(plantedBug); bug != "" {
@@ -62,7 +67,7 @@ func TestChaos(t *testing.T) {
 // newChaos starts the cluster. The large table is filled before anybody looks.
 func newChaos(t testing.TB, f flavour, rows int) *chaos {
 	t.Helper()
-	c := &chaos{hurt: map[string]bool{}, tally: newTally()}
+	c := &chaos{hurt: map[string]bool{}, tally: &tally{rows: rows}}
 	c.arena = newArena(t, "chaos", f, "")
 	c.dice = rand.New(rand.NewPCG(c.load.seed, 1))
 	execute(t, c.load.url, "CREATE TABLE big (id int PRIMARY KEY, n int NOT NULL DEFAULT 0) WITH (fillfactor = 50)",
@@ -102,19 +107,23 @@ func (c *chaos) fixedSet() {
 	}
 }
 
-// goOn draws faults like cards, so that each kind has its turn, until the time is over and no card is left.
+// goOn draws faults until the time is over.
 func (c *chaos) goOn(long time.Duration) {
 	c.t.Helper()
-	for until, cards := time.Now().Add(long), []fault(nil); time.Now().Before(until); {
-		for len(cards) < 5 {
-			more := faults()
-			c.dice.Shuffle(len(more), func(i, j int) { more[i], more[j] = more[j], more[i] })
-			cards = append(cards, more...)
-		}
-		n := 3 + c.dice.IntN(3)
-		c.round(cards[:n], c.dice.IntN(2) == 0, true)
-		cards = cards[n:]
+	for until := time.Now().Add(long); time.Now().Before(until); {
+		c.round(c.draw(3+c.dice.IntN(3)), c.dice.IntN(2) == 0, true)
 	}
+}
+
+// draw takes faults like cards, so that each kind has its turn.
+func (c *chaos) draw(n int) (cards []fault) {
+	for len(c.cards) < n {
+		more := faults()
+		c.dice.Shuffle(len(more), func(i, j int) { more[i], more[j] = more[j], more[i] })
+		c.cards = append(c.cards, more...)
+	}
+	cards, c.cards = c.cards[:n:n], c.cards[n:]
+	return cards
 }
 
 // round lets the load in, does the faults, heals everything and judges.
@@ -140,14 +149,21 @@ func (c *chaos) round(cards []fault, bulk, overlapping bool) {
 		c.inflict(first, cards[:inner]...)
 		cards = cards[inner:]
 		if !overlapping || c.dice.IntN(3) > 0 { // else the next one comes while the cluster still recovers
-			c.whole(c.t)
+			c.complete()
 		}
 	}
-	c.whole(c.t)
+	c.complete()
 	c.load.finish(c.t)
 	c.tally.loaded += time.Since(began)
 	c.flows()
 	c.auditor.audit()
+}
+
+// complete waits until all nodes are well and have everything.
+func (c *chaos) complete() {
+	c.t.Helper()
+	c.whole(c.t)
+	c.lost = false
 }
 
 // flows waits until all that was written until now is published, unless the pipeline has stopped.
@@ -169,7 +185,8 @@ func (c *chaos) inflict(f fault, meanwhile ...fault) {
 	e := &incident{kind: f.kind, at: time.Now(), alone: alone}
 	who, undo := f.does(c)
 	if who == "" {
-		c.t.Logf("%s: there is nobody to do it to, it is left out", f.kind)
+		c.t.Logf("%s: there is nobody to do it to, its turn comes later", f.kind)
+		c.cards = append(c.cards, f)
 		return
 	}
 	e.who = who

@@ -8,10 +8,9 @@ import (
 // order looks at each partition as it is read: seq only ever grows, and the log is gone
 // through from a place before only when a run has begun anew.
 type order struct {
-	last    map[partition]*reached
-	wrong   []string
-	woken   []*waking
-	repeats int
+	last  map[partition]*reached
+	wrong []string
+	woken []*waking
 }
 
 type partition struct {
