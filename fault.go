@@ -33,6 +33,8 @@ type Fault struct { //nolint:errname // a word of the domain: it is data for an 
 	Risk  string // which data may be lost; "" if none
 	Fix   string // a command, or what to change in the file; "" if nothing is to be done
 	Err   error  // what the server or the library said; may be nil
+	// Unreachable: nobody has answered at all, so another node may be better off.
+	Unreachable bool
 }
 
 // Error joins the parts in one line.
@@ -60,4 +62,10 @@ func ClassOf(err error) Class {
 		return f.Class
 	}
 	return Retry
+}
+
+// Unreachable reports whether err's first Fault is that nobody has answered at all.
+func Unreachable(err error) bool {
+	var f *Fault
+	return errors.As(err, &f) && f.Unreachable
 }

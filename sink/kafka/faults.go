@@ -167,10 +167,11 @@ func (s *Sink) silenceFault(silent time.Duration) error {
 		code == ck.ErrTransport && strings.Contains(e.Error(), "SASL authentication error"):
 		fault.What = fmt.Sprintf("Kafka at %s refuses the login", s.cfg.brokers())
 		fault.Fix = "correct sasl.* under kafka.config"
-	case code == ck.ErrTransport, code == ck.ErrAllBrokersDown, code == ck.ErrResolve, code == ck.ErrTimedOut,
+	case code == ck.ErrTransport, code == ck.ErrAllBrokersDown, code == ck.ErrResolve, code == ck.ErrTimedOut, code == ck.ErrTimedOutQueue,
 		errors.Is(fault.Err, context.DeadlineExceeded):
 		fault.What = fmt.Sprintf("Kafka at %s is unreachable", s.cfg.brokers())
 		fault.Fix = "start Kafka, or correct kafka.brokers, or let the connection through the firewall"
+		fault.Unreachable = true
 	case code == ck.ErrSsl:
 		fault.What = fmt.Sprintf("TLS with Kafka at %s fails", s.cfg.brokers())
 		fault.Fix = "correct ssl.* and security.protocol under kafka.config"

@@ -131,7 +131,8 @@ func networkFault(err error) *kafkasync.Fault {
 	if errors.Is(err, pgconn.ErrReadOnlyConnection) || errors.Is(err, pgconn.ErrStandbyConnection) {
 		return &kafkasync.Fault{
 			Class: kafkasync.Wait, What: "no server of the URL accepts writes",
-			Fix: "wait for the failover, or add the primary to source.postgres.url",
+			Fix:         "wait for the failover, or add the primary to source.postgres.url",
+			Unreachable: true, // the primary, among those that answer
 		}
 	}
 	if errors.Is(err, errPooled) {
@@ -142,13 +143,14 @@ func networkFault(err error) *kafkasync.Fault {
 	}
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		return &kafkasync.Fault{
-			What: "nothing listens at the server's address",
-			Fix:  "start Postgres, or correct host and port in source.postgres.url",
+			What:        "nothing listens at the server's address",
+			Fix:         "start Postgres, or correct host and port in source.postgres.url",
+			Unreachable: true,
 		}
 	}
 	var dns *net.DNSError
 	if errors.As(err, &dns) {
-		fault := &kafkasync.Fault{What: fmt.Sprintf("the name %s cannot be looked up", dns.Name)}
+		fault := &kafkasync.Fault{What: fmt.Sprintf("the name %s cannot be looked up", dns.Name), Unreachable: true}
 		if dns.IsNotFound {
 			fault.Class, fault.Fix = kafkasync.Wait, "correct the host in source.postgres.url, or the DNS"
 		}
@@ -157,8 +159,9 @@ func networkFault(err error) *kafkasync.Fault {
 	var connecting *pgconn.ConnectError
 	if errors.As(err, &connecting) && pgconn.Timeout(err) {
 		return &kafkasync.Fault{
-			What: "the server does not answer",
-			Fix:  "correct host and port in source.postgres.url, or let the connection through the firewall",
+			What:        "the server does not answer",
+			Fix:         "correct host and port in source.postgres.url, or let the connection through the firewall",
+			Unreachable: true,
 		}
 	}
 	// With sslmode=prefer this is followed by an attempt without TLS, which has the better reason.

@@ -30,7 +30,7 @@ func (s *stream) flushed() pglogrepl.LSN { return pglogrepl.LSN(s.confirmed.Load
 // synchronous commits. If the server has been silent, it is asked for an answer.
 func (s *stream) feedback() error {
 	now, lsn := time.Now(), s.flushed()
-	ask := now.Sub(s.heardAt) > s.feedbackEvery
+	ask := now.Sub(s.heardAt) > s.feedbackEvery/2
 	if err := s.send(statusUpdate(lsn, now, ask)); err != nil {
 		return classify(err, "confirming to the server")
 	}

@@ -25,16 +25,16 @@ func requirePrimary(conn *pgx.ConnConfig) {
 	}
 }
 
-// shareTime gives each of several servers its part of connectTimeout: one that
+// shareTime gives each of several servers its part of the time that there is: one that
 // is gone without a word must not use up what the next one needs.
-func shareTime(conn *pgx.ConnConfig) {
+func shareTime(conn *pgx.ConnConfig, limit time.Duration) {
 	servers, host, port := 1, conn.Host, conn.Port
 	for _, f := range conn.Fallbacks {
 		if f.Host != host || f.Port != port {
 			servers, host, port = servers+1, f.Host, f.Port
 		}
 	}
-	if share := connectTimeout / time.Duration(servers); conn.ConnectTimeout == 0 || conn.ConnectTimeout > share {
+	if share := limit / time.Duration(servers); conn.ConnectTimeout == 0 || conn.ConnectTimeout > share {
 		conn.ConnectTimeout = share
 	}
 }

@@ -43,6 +43,7 @@ func newScript(t *testing.T) *script {
 	st := s.newStream(conn, s.newKeeper(nil), place{system: "1", timeline: 1, lsn: 0x1000})
 	st.wire, st.decoder.catalog = w, fixedCatalog{"id"}
 	close(st.monitor.done) // there is no server to watch
+	close(st.vigil.done)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	st.cancel = cancel
 	go st.run(ctx)

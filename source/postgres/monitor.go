@@ -36,6 +36,7 @@ type monitor struct {
 	slot   *slotWatch
 	head   atomic.Uint64
 	level  atomic.Pointer[time.Time] // when nothing was found to be left, or the first look
+	heard  atomic.Pointer[time.Time] // when the server answered last, or the beginning
 	done   chan struct{}
 }
 
@@ -46,6 +47,9 @@ func (m *monitor) wait() { <-m.done }
 func (m *monitor) behind(lsn pglogrepl.LSN) int64 {
 	return max(0, int64(m.head.Load()-uint64(lsn)))
 }
+
+// silence is for how long the server has not answered, at least; a question may have taken part of that.
+func (m *monitor) silence() time.Duration { return time.Since(*m.heard.Load()) }
 
 // compare notes when the stream has everything.
 func (m *monitor) compare(at pglogrepl.LSN) {
@@ -148,6 +152,8 @@ func (m *monitor) look(ctx context.Context, conn *pgx.Conn) error {
 		return err
 	}
 	m.head.Store(uint64(head))
+	now := time.Now()
+	m.heard.Store(&now)
 	return nil
 }
 

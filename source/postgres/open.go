@@ -109,23 +109,27 @@ func (s *Source) findOurs(ctx context.Context, conn *pgx.Conn, at place) (*slotS
 func (s *Source) newStream(conn *pgconn.PgConn, k *keeper, at place) *stream {
 	now, beside := time.Now(), onSame(s.conn, at)
 	st := &stream{
-		source: s, conn: conn, at: at, told: at.lsn, toldAt: now, heardAt: now,
+		source: s, conn: conn, at: at, told: at.lsn, toldAt: now, heardAt: now, opened: now,
 		decoder: pgoutput{
 			selector: s.selector, catalog: lookup{beside}, relations: map[uint32]*relation{}, keys: &s.keys, end: at.lsn,
 		},
 		monitor: &monitor{
 			conn: beside, log: s.log, keeper: k, slot: &slotWatch{source: s, log: s.log, retained: &s.retained}, done: make(chan struct{}),
 		},
+		vigil:         &vigil{conn: beside, server: conn.Conn().RemoteAddr(), node: s.node, done: make(chan struct{})},
 		feedbackEvery: feedbackEvery,
 		requests:      make(chan request), confirm: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 	st.confirmed.Store(uint64(at.lsn))
 	st.reached.Store(uint64(at.lsn))
+	st.heard.Store(-1)
+	st.monitor.heard.Store(&now)
+	st.vigil.silence = func() time.Duration { return min(st.silence(), st.monitor.silence()) }
 	return st
 }
 
-// launch starts the goroutine that owns the connection, and the monitor beside
-// it. Both live until Close, longer than the call that opens the stream.
+// launch starts the goroutine that owns the connection, and the monitor and the vigil beside
+// it. They live until Close, longer than the call that opens the stream.
 func (s *Source) launch(ctx context.Context, st *stream) {
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	st.cancel = cancel
@@ -137,4 +141,6 @@ func (s *Source) launch(ctx context.Context, st *stream) {
 	reached := func() pglogrepl.LSN { return pglogrepl.LSN(st.reached.Load()) }
 	st.monitor.keeper.confirmed = st.flushed
 	go st.monitor.run(ctx, reached)
+	st.vigil.leave = st.monitor.leave
+	go st.vigil.run(ctx)
 }

@@ -28,6 +28,7 @@ import (
 type Options struct {
 	Pipeline    string // as `kafkasync recover` wants it
 	Application string // application_name of our connections; at most 63 bytes are shown by the server
+	Node        string // that reads; "" if it is alone
 	Selector    source.Selector
 	Logger      *slog.Logger
 }
@@ -37,6 +38,7 @@ type Source struct {
 	cfg         Config
 	pipeline    string
 	application string
+	node        string
 	selector    source.Selector
 	log         *slog.Logger
 	conn        *pgx.ConnConfig
@@ -59,7 +61,7 @@ func New(cfg Config, o Options) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Source{cfg: cfg, pipeline: o.Pipeline, application: o.Application, selector: o.Selector, log: o.Logger, conn: conn}, nil
+	return &Source{cfg: cfg, pipeline: o.Pipeline, application: o.Application, node: o.Node, selector: o.Selector, log: o.Logger, conn: conn}, nil
 }
 
 // Tables names the tables whose changes are read, as of the last Open; nil before it.
@@ -81,7 +83,7 @@ func connConfig(cfg Config, application string) (*pgx.ConnConfig, error) {
 		conn.Password = cfg.Password
 	}
 	requirePrimary(conn)
-	shareTime(conn)
+	shareTime(conn, connectTimeout)
 	set := conn.RuntimeParams
 	set["application_name"] = application
 	set["client_encoding"] = "UTF8"

@@ -23,12 +23,13 @@ const (
 	maxBatchChanges = 8192
 	maxBatchBytes   = 4 << 20
 
-	feedbackEvery    = 10 * time.Second // or a third of wal_sender_timeout, which is 60 s by default
+	feedbackEvery    = 5 * time.Second // or a third of wal_sender_timeout, which is 60 s by default
 	minFeedbackEvery = 10 * time.Millisecond
 	writeTimeout     = 10 * time.Second
 	closeTimeout     = time.Second
 	// A server that is alive answers a request for a keepalive at once, unless
-	// it decodes a huge transaction; a dead one would leave us waiting for ever.
+	// it decodes a huge transaction; a dead one would leave us waiting for ever. The vigil
+	// notices sooner, unless only this one connection is dead.
 	silenceLimit = 5 * time.Minute
 )
 
@@ -41,6 +42,7 @@ type stream struct {
 	wire    *wire
 	decoder pgoutput
 	monitor *monitor
+	vigil   *vigil
 
 	feedbackEvery time.Duration
 
@@ -58,6 +60,9 @@ type stream struct {
 	told    pglogrepl.LSN
 	toldAt  time.Time
 	heardAt time.Time
+
+	opened time.Time
+	heard  atomic.Int64 // heardAt for others to see, as nanoseconds since opened; -1 while nobody listens
 }
 
 // request asks the goroutine to fill a batch. It always answers on done, soon
@@ -140,7 +145,8 @@ func (s *stream) wake() {
 
 // fill reads until the batch holds something.
 func (s *stream) fill(ctx context.Context, r request) error {
-	s.heardAt = time.Now() // nobody has listened since the last request
+	s.hear() // nobody has listened since the last request
+	defer s.heard.Store(-1)
 	var g gathering
 	for {
 		if err := s.drain(ctx, r.batch); err != nil {
@@ -189,13 +195,28 @@ func (s *stream) receive(ctx context.Context, stop <-chan struct{}, until time.T
 	err := s.wire.fill()
 	switch {
 	case err == nil:
-		s.heardAt = time.Now()
+		s.hear()
 	case !errors.Is(err, os.ErrDeadlineExceeded):
 		return classify(err, "reading the log")
 	case time.Since(s.heardAt) > silenceLimit:
 		return &kafkasync.Fault{What: fmt.Sprintf("the server has been silent for %v", silenceLimit)}
 	}
 	return nil
+}
+
+// hear notes that the server has said something.
+func (s *stream) hear() {
+	s.heardAt = time.Now()
+	s.heard.Store(int64(s.heardAt.Sub(s.opened)))
+}
+
+// silence is for how long the server has said nothing to somebody who listens.
+func (s *stream) silence() time.Duration {
+	heard := s.heard.Load()
+	if heard < 0 {
+		return 0
+	}
+	return time.Since(s.opened) - time.Duration(heard)
 }
 
 // drain decodes the messages that have arrived, up to the limit of a batch.
@@ -305,6 +326,7 @@ func (s *stream) Close() error {
 	s.wake()
 	<-s.ended
 	s.monitor.wait()
+	s.vigil.wait()
 	// What pgx would add is a Terminate, of no use to a walsender that is done.
 	defer func() { _ = s.conn.Conn().Close() }()
 	if s.err != nil || s.conn.IsClosed() {
