@@ -38,10 +38,15 @@ func (c coverage) String() string {
 	if more := len(all) - mostLacking; more > 0 {
 		all = append(all[:mostLacking], fmt.Sprintf("%d more", more))
 	}
-	if last := len(all) - 1; last > 0 {
-		all = []string{strings.Join(all[:last], ", ") + " and " + all[last]}
+	return joined(all)
+}
+
+// joined says names in a sentence.
+func joined(names []string) string {
+	if last := len(names) - 1; last > 0 {
+		return strings.Join(names[:last], ", ") + " and " + names[last]
 	}
-	return strings.Join(all, "")
+	return strings.Join(names, "")
 }
 
 // lacking is the part of what is covered that no rule of this node's file mentions: its

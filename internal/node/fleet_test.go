@@ -31,7 +31,10 @@ type fleet struct {
 	// What each node has applied of the log, and what it knows to be committed.
 	applied, committed map[string]uint64
 
-	mu          sync.Mutex
+	// Servers that do not answer a node, as "a Kafka" or "a shop".
+	unreached map[string]bool
+
+	mu          sync.Mutex // also of leader, where it changes meanwhile
 	transferred []string
 	refuses     error // of a transfer
 	log         bytes.Buffer
@@ -39,24 +42,40 @@ type fleet struct {
 
 // newFleet makes nodes whose rules mention these tables of the pipeline shop.
 func newFleet(mentioned map[string][]string) *fleet {
-	f := &fleet{leader: "a", roles: map[string]string{}, nodes: map[string]*Node{}, gone: map[string]bool{}, covered: map[string][]string{}, applied: map[string]uint64{}, committed: map[string]uint64{}}
+	f := &fleet{leader: "a", roles: map[string]string{}, nodes: map[string]*Node{}, gone: map[string]bool{}, covered: map[string][]string{}, applied: map[string]uint64{}, committed: map[string]uint64{}, unreached: map[string]bool{}}
 	for id, tables := range mentioned {
-		status := pipeline.NewStatus("shop")
-		status.SetState(pipeline.Waiting, errors.New("a table is not mentioned"))
-		mentions := func(table string) bool { return slices.Contains(tables, table) }
-		members := []member{{
-			name: "shop", status: status, mentions: mentions, captures: mentions,
-			source: &testLog{Memory: sourcetest.NewMemory(1, func(sourcetest.Point) error { return nil })},
-		}}
+		members := []member{f.member(id, "shop", tables)}
 		view := view{f, id}
 		log := slog.New(slog.NewTextHandler(&f.log, nil)).With("node", id)
+		report := &report{
+			peers: view, ready: view.ready, address: id + ":7480", members: members, delays: &delays{},
+			kafka: func(context.Context) error { return f.answer(id, "Kafka") },
+		}
 		f.nodes[id] = &Node{
-			log: log, members: members,
-			report:   &report{peers: view, ready: view.ready, address: id + ":7480", members: members, delays: &delays{}},
-			operator: &operator{peers: view, membership: view, members: members, log: log},
+			log: log, members: members, report: report,
+			operator:  &operator{peers: view, membership: view, members: members, log: log},
+			successor: &successor{report: report, transfer: view.Transfer, log: log},
 		}
 	}
 	return f
+}
+
+// member is a pipeline of a node that waits.
+func (f *fleet) member(id, name string, tables []string) member {
+	status := pipeline.NewStatus(name)
+	status.SetState(pipeline.Waiting, errors.New("a table is not mentioned"))
+	mentions := func(table string) bool { return slices.Contains(tables, table) }
+	log := &testLog{Memory: sourcetest.NewMemory(1, func(sourcetest.Point) error { return nil })}
+	log.unreached = func() error { return f.answer(id, name) }
+	return member{name: name, status: status, mentions: mentions, captures: mentions, source: log}
+}
+
+// answer is what a server answers a node.
+func (f *fleet) answer(id, server string) error {
+	if f.unreached[id+" "+server] {
+		return &kafkasync.Fault{Class: kafkasync.Wait, What: server + " is unreachable", Unreachable: true}
+	}
+	return nil
 }
 
 // view is the fleet as one of its nodes sees it.
@@ -88,6 +107,8 @@ func (v view) role(id string) string {
 }
 
 func (v view) Status() raftstate.Status {
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	s := raftstate.Status{ClusterID: "6c1e", ID: v.id, Role: v.role(v.id), Leader: v.leader, Applied: v.applied[v.id], Committed: v.committed[v.id]}
 	for _, id := range []string{"a", "b", "c"} {
 		if v.nodes[id] != nil || v.roles[id] != "" {

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"maps"
 	"slices"
 
@@ -22,6 +23,8 @@ type member struct {
 // database is what a node needs of a source beside what a pipeline does.
 type database interface {
 	source.Repairable
+	// Reach returns nil if the database answers before ctx ends, and lets a run in.
+	Reach(ctx context.Context) error
 	// Withdraw is the statement that ends the publishing of a table; "" if the database needs none.
 	Withdraw(table string) string
 }

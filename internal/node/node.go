@@ -30,23 +30,27 @@ import (
 
 // Node is one kafkasync process of the cluster.
 type Node struct {
-	cfg      *config.Config
-	log      *slog.Logger
-	raft     *raftstate.Node
-	web      *web.Server
-	report   *report
-	operator *operator
-	members  []member
-	delays   *delays
-	clock    *delayer.Clock     // the brokers', as the acknowledgements of all sinks show it
-	named    []raftstate.Naming // what the rules of the file name
+	cfg       *config.Config
+	log       *slog.Logger
+	raft      *raftstate.Node
+	web       *web.Server
+	report    *report
+	operator  *operator
+	successor *successor
+	members   []member
+	delays    *delays
+	clock     *delayer.Clock     // the brokers', as the acknowledgements of all sinks show it
+	named     []raftstate.Naming // what the rules of the file name
 }
 
 // New validates and assigns; it opens nothing.
 func New(cfg *config.Config, log *slog.Logger) (*Node, error) {
 	n := &Node{cfg: cfg, log: log, clock: delayer.NewClock(time.Now)}
 	n.delays = &delays{open: n.openDelayer, log: log, running: map[time.Duration]*delayed{}}
-	n.report = &report{address: addressOf(cfg), listed: addresses(cfg), delays: n.delays}
+	n.report = &report{
+		address: addressOf(cfg), listed: addresses(cfg), delays: n.delays,
+		kafka: func(ctx context.Context) error { return kafka.Reach(ctx, cfg.Kafka) },
+	}
 	metrics := web.NewMetrics(n.report.leads, n.report.snapshots, n.report.figures, n.report.measured)
 	settings := clusterOf(cfg)
 	settings.Logger, settings.Observe, settings.Answer = log, metrics.ObserveRaftCommit, n.answer
@@ -64,6 +68,7 @@ func New(cfg *config.Config, log *slog.Logger) (*Node, error) {
 	}
 	n.report.peers, n.report.ready, n.report.members = n.raft, n.raft.Ready, n.members
 	n.operator = &operator{peers: n.raft, membership: n.raft, members: n.members, log: log}
+	n.successor = &successor{report: n.report, transfer: n.raft.Transfer, log: log}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(metrics, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -85,7 +90,7 @@ func (n *Node) add(p config.Pipeline) (member, error) {
 	}
 	log := n.log.With("pipeline", p.Name)
 	source, err := postgres.New(p.Postgres, postgres.Options{
-		Pipeline: p.Name, Application: "kafkasync " + n.cfg.Name + "/" + p.Name, Selector: router, Logger: log,
+		Pipeline: p.Name, Application: "kafkasync " + n.cfg.Name + "/" + p.Name, Node: n.cfg.NodeID, Selector: router, Logger: log,
 	})
 	if err != nil {
 		return member{}, err

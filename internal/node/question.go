@@ -16,6 +16,7 @@ const (
 	askSelf   = "self/1"   // anybody, for a self
 	askLacks  = "lacks/1"  // anybody, which part of a coverage its file lacks; a coverage
 	askForget = "forget/1" // anybody, whether its rules capture a table: a web.Forget; a bool
+	askReach  = "reach/1"  // anybody, which servers it reaches, and lacks of a coverage; a reach
 	askLead   = "lead/1"   // who is about to be made leader, for a reason: a succession; a bool
 )
 
@@ -70,9 +71,11 @@ func (n *Node) answer(ctx context.Context, payload []byte) ([]byte, error) {
 		return answering(q, func(c coverage) (coverage, error) { return n.report.lacking(c), nil })
 	case askForget:
 		return answering(q, func(o web.Forget) (bool, error) { return n.report.captures(o), nil })
+	case askReach:
+		return answering(q, func(c coverage) (reach, error) { return n.report.reach(ctx, c), nil })
 	case askLead:
 		return answering(q, func(s succession) (bool, error) {
-			n.log.InfoContext(ctx, "this node is to lead in place of one whose file lacks what is covered", "instead_of", s.From, "lacks", s.Lacks.String())
+			n.successor.called(ctx, s)
 			return true, nil
 		})
 	default:

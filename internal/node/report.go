@@ -1,6 +1,8 @@
 package node
 
 import (
+	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/kafkasync/kafkasync/internal/pipeline"
@@ -16,6 +18,8 @@ type report struct {
 	listed  map[string]string // the same of each node in the file
 	members []member
 	delays  *delays
+	kafka   func(context.Context) error // whether it can be reached
+	strands atomic.Pointer[reach]       // which servers this node reaches, while it leads and a pipeline waits because of one
 }
 
 // Ready returns nil when the quorum is reachable and this node has caught up with it.
@@ -57,6 +61,9 @@ func (r *report) own(state raftstate.Status) web.Status {
 	}
 	for i, s := range r.snapshots() {
 		p := remembered[s.Name]
+		if why := r.strandedText(state, s); why != "" {
+			s.Error = why
+		}
 		status.Pipelines = append(status.Pipelines, web.Pipeline{
 			Name: s.Name, State: string(s.State), Holder: p.Holder, Epoch: p.Epoch,
 			Position: string(p.Position), LagBytes: s.LagBytes, LagSeconds: s.LagSeconds,

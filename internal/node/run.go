@@ -29,8 +29,7 @@ func (n *Node) Run(ctx context.Context) error {
 	for _, m := range n.members {
 		pipelines.Go(func() { m.supervisor.supervise(ctx) })
 	}
-	succeed := &successor{report: n.report, transfer: n.raft.Transfer, log: n.log}
-	for _, run := range []func(context.Context){n.delays.run, n.delays.release, n.declare, succeed.run} {
+	for _, run := range []func(context.Context){n.delays.run, n.delays.release, n.declare, n.successor.run} {
 		services.Go(func() { run(ctx) })
 	}
 	n.log.InfoContext(ctx, "running", "node", n.cfg.NodeID, "http", listener.Addr().String())

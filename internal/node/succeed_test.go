@@ -39,7 +39,7 @@ func TestLeadershipGoesToANodeWhoseFileHasWhatIsCovered(t *testing.T) {
 				tt.prepare(f)
 			}
 			n := f.nodes["a"]
-			s := &successor{report: n.report, transfer: view{f, "a"}.Transfer, log: n.log}
+			s := n.successor
 			had := s.look(t.Context())
 			if had != (tt.says != "") || !slices.Equal(f.transferred, tt.to) {
 				t.Errorf("got %t and transfers to %q, want %t and %q", had, f.transferred, tt.says != "", tt.to)
@@ -60,7 +60,7 @@ func TestLeadershipGoesToANodeWhoseFileHasWhatIsCovered(t *testing.T) {
 			}
 			// The one that leads now keeps it, and the other says why it does not.
 			next := f.nodes[tt.to[0]]
-			if (&successor{report: next.report, transfer: view{f, tt.to[0]}.Transfer, log: next.log}).look(t.Context()) {
+			if next.successor.look(t.Context()) {
 				t.Errorf("node %s hands it back", tt.to[0])
 			}
 			if got := next.report.Status(t.Context()).Cluster.Nodes[0].Error; !strings.Contains(got, "its file does not mention new of pipeline shop") {

@@ -47,7 +47,12 @@ type reply[T any] struct {
 
 // survey asks all of the nodes at once, and waits for none of them longer than surveyLimit.
 func survey[T any](ctx context.Context, p peers, nodes []string, kind string, body any) map[string]reply[T] {
-	ctx, cancel := context.WithTimeout(ctx, surveyLimit)
+	return surveyFor[T](ctx, surveyLimit, p, nodes, kind, body)
+}
+
+// surveyFor is survey for questions that take longer to answer.
+func surveyFor[T any](ctx context.Context, limit time.Duration, p peers, nodes []string, kind string, body any) map[string]reply[T] {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	var mu sync.Mutex
 	var group sync.WaitGroup

@@ -29,6 +29,15 @@ type testLog struct {
 
 	left []string // what Dismantle may not do
 	back bool     // Seek says that nothing is skipped
+
+	unreached func() error // nil: it can be reached
+}
+
+func (l *testLog) Reach(context.Context) error {
+	if l.unreached == nil {
+		return nil
+	}
+	return l.unreached()
 }
 
 func (l *testLog) RetainedBytes() int64         { return 4096 }
