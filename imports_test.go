@@ -60,7 +60,8 @@ func mayImport() map[string][]string {
 		"delayer": {".", "sink", "internal/rdkafka", "internal/histogram", kafka},
 
 		// The library of an application: no Raft, no database driver.
-		"consumer": {".", kafka},
+		"consumer":                 {".", "consumer/internal/broker", "internal/rdkafka", kafka},
+		"consumer/internal/broker": {"internal/rdkafka"},
 
 		// Reading a topic, for a person at a terminal.
 		"internal/tail": {".", kafka},
