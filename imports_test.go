@@ -61,7 +61,7 @@ func mayImport() map[string][]string {
 
 		// The library of an application: no Raft, no database driver.
 		"consumer":                 {".", "consumer/internal/broker", "internal/rdkafka", kafka},
-		"consumer/internal/broker": {"internal/rdkafka"},
+		"consumer/internal/broker": {".", "internal/rdkafka"},
 
 		// Reading a topic, for a person at a terminal.
 		"internal/tail": {".", kafka},

@@ -11,12 +11,20 @@ import (
 type batch struct {
 	todo   []kafkasync.Message // each row once, in order
 	broken []broken
-	next   int64 // behind its last record
+	marks  map[int64]mark // by offset: messages that failed by themselves
+	next   int64          // behind its last record
+}
+
+// mark is how often a message failed by itself, and why the last time.
+type mark struct {
+	times int
+	err   error
 }
 
 // broken is a record that cannot be read. It is not handed over, and not passed over either.
 type broken struct {
 	message kafkasync.Message
+	headers []kafkasync.Header // as they were
 	err     error
 }
 
@@ -24,7 +32,8 @@ type broken struct {
 func (b *batch) add(d *decoder, r *broker.Record) {
 	m, err := d.message(r)
 	if err != nil {
-		b.broken = append(b.broken, broken{m, fmt.Errorf("reading the record at offset %d of partition %d of topic %s: %w", r.Offset, d.partition, d.topic, err)})
+		err = fmt.Errorf("reading the record at offset %d of partition %d of topic %s: %w", r.Offset, d.partition, d.topic, err)
+		b.broken = append(b.broken, broken{m, d.headers(r), err})
 	} else {
 		b.todo = append(b.todo, m)
 	}

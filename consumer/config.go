@@ -34,6 +34,10 @@ type Config struct {
 	Memory    int           // about how many bytes all that is read and not done may take; 64 MiB
 	RetryMin  time.Duration // pause after the first failure, which doubles with each further one; 100 ms
 	RetryMax  time.Duration // and never is longer; 30 s
+	// Retries is how often a message that Failed marks is tried again before it goes to the topic DeadLetters; 10. Without such a
+	// topic it is tried again for ever. A batch that fails as a whole is tried again for ever.
+	Retries     int
+	DeadLetters string
 	// Drain is how long a handler may go on when its partition is to move, or Run to end; 30 s.
 	Drain time.Duration
 
@@ -83,6 +87,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.RetryMax == 0 {
 		c.RetryMax = max(30*time.Second, c.RetryMin)
+	}
+	if c.Retries == 0 {
+		c.Retries = 10
 	}
 	if c.Drain == 0 {
 		c.Drain = 30 * time.Second
@@ -137,6 +144,12 @@ func (c Config) validate() error {
 	}
 	if c.RetryMin < 0 || c.RetryMax < c.RetryMin {
 		wrong("RetryMin is %s and RetryMax %s, want 0 < RetryMin <= RetryMax", c.RetryMin, c.RetryMax)
+	}
+	if c.Retries < 0 {
+		wrong("Retries is %d, want at least 1", c.Retries)
+	}
+	if c.DeadLetters != "" && slices.Contains(c.Topics, c.DeadLetters) {
+		wrong("DeadLetters is %s, which is one of Topics: want another topic", c.DeadLetters)
 	}
 	if c.Drain < 0 {
 		wrong("Drain is %s, want a duration above 0", c.Drain)

@@ -117,11 +117,20 @@ func (c *Consumer) Run(ctx context.Context, h Handler) error {
 
 // live is one membership.
 func (c *Consumer) live(ctx context.Context, h Handler) error {
+	var letters broker.Sender
+	if c.cfg.DeadLetters != "" {
+		var err error
+		if letters, err = c.broker.OpenSender(ctx, c.cfg.DeadLetters); err != nil {
+			return c.cfg.explain(err)
+		}
+		defer letters.Close()
+	}
 	group, err := c.broker.Join(ctx)
 	if err != nil {
 		return c.cfg.explain(err)
 	}
 	m := newMember(c, group, h)
+	m.worker.letters = letters
 	err = m.live(ctx)
 	return errors.Join(err, m.leave(ctx))
 }

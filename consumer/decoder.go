@@ -78,6 +78,15 @@ func (d *decoder) header(m *kafkasync.Message, h *broker.Header) (is int, err er
 	}
 }
 
+// headers are those of a record as they are.
+func (d *decoder) headers(r *broker.Record) []kafkasync.Header {
+	var all []kafkasync.Header
+	for _, h := range r.Headers {
+		all = append(all, kafkasync.Header{Key: string(h.Name), Value: d.copy(h.Value)})
+	}
+	return all
+}
+
 // arenaBytes is how much is allocated at once for the bytes of several messages.
 const arenaBytes = 8 << 10
 

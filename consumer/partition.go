@@ -113,6 +113,7 @@ type worker struct {
 	ended   chan<- *partition
 	over    <-chan struct{} // closed: nobody takes from ended any more
 	wake    func()
+	letters broker.Sender // nil: there is no dead-letter topic
 }
 
 // run works on a partition as long as there is something to do.
@@ -133,6 +134,9 @@ func (w *worker) run(ctx context.Context, p *partition, b *batch) {
 func (w *worker) finish(ctx context.Context, p *partition, b *batch) bool {
 	for n := 1; ; n++ {
 		err := w.attempt(ctx, b)
+		if err != nil && w.letters != nil {
+			err = w.bury(ctx, b, err)
+		}
 		p.done.Store(b.done())
 		if err == nil {
 			w.status.succeeded(p)
@@ -154,6 +158,8 @@ func (w *worker) attempt(ctx context.Context, b *batch) error {
 	if len(b.todo) > 0 {
 		if err = w.handler.Handle(ctx, handed(b.todo)); err == nil {
 			b.todo = nil
+		} else {
+			err = b.keepFailed(err)
 		}
 	}
 	for i := range b.broken {

@@ -11,6 +11,8 @@ import (
 type Status struct {
 	// Partitions are those that this process has now.
 	Partitions []PartitionStatus
+	// Buried is how many messages this process has sent to the dead-letter topic.
+	Buried int64
 	// Err is what is wrong beside them, such as Kafka being away; nil: nothing.
 	Err error
 }
@@ -34,6 +36,7 @@ func (c *Consumer) Status() Status { return c.status.snapshot() }
 type status struct {
 	mu         sync.Mutex
 	partitions map[*partition]*PartitionStatus
+	burials    int64
 	err        error
 }
 
@@ -42,7 +45,7 @@ func newStatus() *status { return &status{partitions: map[*partition]*PartitionS
 func (s *status) snapshot() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := Status{Err: s.err}
+	all := Status{Buried: s.burials, Err: s.err}
 	for p, one := range s.partitions {
 		one := *one
 		one.Done = p.done.Load()
@@ -102,4 +105,10 @@ func (s *status) succeeded(of *partition) {
 	if p := s.partitions[of]; p != nil && p.Attempts > 0 {
 		p.Failing, p.Attempts, p.Since = nil, 0, time.Time{}
 	}
+}
+
+func (s *status) buried(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.burials += int64(n)
 }

@@ -7,12 +7,28 @@ import (
 	"context"
 	"time"
 
+	"github.com/kafkasync/kafkasync"
 	"github.com/kafkasync/kafkasync/internal/rdkafka"
 )
 
 // Broker opens memberships.
 type Broker interface {
 	Join(ctx context.Context) (Group, error)
+	// OpenSender returns who writes to a topic, which must be there.
+	OpenSender(ctx context.Context, topic string) (Sender, error)
+}
+
+// Sender writes to one topic. Any goroutine may send, also after Close: then it is an error.
+type Sender interface {
+	// Send returns nil once all letters are acknowledged. On an error some of them may be.
+	Send(ctx context.Context, letters []Letter) error
+	Close()
+}
+
+// Letter is a record on its way to a topic.
+type Letter struct {
+	Key, Value []byte
+	Headers    []kafkasync.Header
 }
 
 // Group is a membership in a consumer group. All but Wake is for one goroutine.
