@@ -25,7 +25,8 @@ import (
 type Handler interface {
 	// Handle gets messages of one partition, in order, each row once. nil says that all of them are done; an
 	// error brings the same ones again after a pause. ctx ends when the partition is
-	// somebody else's (its cause is then ErrRevoked) or the time for finishing is over. The messages are the handler's to keep.
+	// somebody else's (its cause is then ErrRevoked) or the time for finishing is over. The messages are the handler's to
+	// keep. It is called for several partitions at the same time.
 	Handle(ctx context.Context, batch []kafkasync.Message) error
 }
 
@@ -83,14 +84,15 @@ const (
 	rejoinMax = 30 * time.Second
 )
 
-// Run hands messages to h until ctx ends or something fails that does not pass by itself, and returns why. Handlers
+// Run hands messages to h until ctx ends or something fails that does not pass by itself, and returns why. If h has
+// a method Validate() error, it is asked before anything begins. Handlers
 // that are at work then have Config.Drain to end, and what they did is committed. One call at a time.
 func (c *Consumer) Run(ctx context.Context, h Handler) error {
 	if h == nil {
 		return errors.New("consumer: there is no handler")
 	}
-	if v, ok := h.(interface{ validate() error }); ok {
-		if err := v.validate(); err != nil {
+	if v, ok := h.(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
 			return err
 		}
 	}

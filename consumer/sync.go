@@ -50,7 +50,8 @@ const (
 	justNow = time.Minute
 )
 
-func (s Sync[K, Row]) validate() error {
+// Validate says what a Sync lacks.
+func (s Sync[K, Row]) Validate() error {
 	_, err := planOf[K]()
 	errs := []error{err}
 	for name, is := range map[string]bool{"Table": s.Table != "", "Load": s.Load != nil, "Upsert": s.Upsert != nil, "Delete": s.Delete != nil} {
