@@ -70,6 +70,13 @@ type Gap struct {
 // sizeOfMessage is what a message takes beside its own bytes.
 const sizeOfMessage = 320
 
+// How many bytes of a partition are taken at once: less than leastBatch is not worth a call, more than mostBatch
+// brings nothing.
+const (
+	leastBatch = 16 << 10
+	mostBatch  = 1 << 20
+)
+
 const (
 	leastMemory   = 1 << 20
 	defaultMemory = 64 << 20

@@ -126,6 +126,9 @@ const processVariable = "CONSUMER_TEST_PROCESS"
 type spec struct {
 	Store          string // URL
 	Brokers, Topic string
+
+	Hold   bool // instead: keep every batch for ever, and say so
+	Memory int
 }
 
 // runProcess is main of such a process. It freezes itself once, with a row that is loaded and not written.
@@ -133,6 +136,15 @@ func runProcess(text string) error {
 	var s spec
 	if err := json.Unmarshal([]byte(text), &s); err != nil {
 		return err
+	}
+	cfg := (&stage{brokers: s.Brokers, topic: s.Topic}).config()
+	if s.Hold {
+		cfg.Memory = s.Memory
+		return runHandler(cfg, consumer.HandlerFunc(func(ctx context.Context, _ []kafkasync.Message) error {
+			_, err := fmt.Fprintln(os.Stdout, "holding")
+			<-ctx.Done()
+			return err
+		}))
 	}
 	var frozen atomic.Bool
 	h := guardedSync(func(ids []int64) (found map[int64]string, err error) {
@@ -147,7 +159,11 @@ func runProcess(text string) error {
 		}
 		return ask(s.Store+"/upsert", rows, nil)
 	})
-	c, err := consumer.New((&stage{brokers: s.Brokers, topic: s.Topic}).config())
+	return runHandler(cfg, h)
+}
+
+func runHandler(cfg consumer.Config, h consumer.Handler) error {
+	c, err := consumer.New(cfg)
 	if err != nil {
 		return err
 	}

@@ -17,11 +17,17 @@ import (
 	"github.com/kafkasync/kafkasync/internal/rdkafka"
 )
 
-// Of what librdkafka fetches ahead of one partition: less makes it ask for every few records, more
-// brings nothing.
 const (
+	// What one fetch brings of a partition, as it is on the wire: less makes librdkafka ask for every few records, more brings nothing.
 	leastFetch = 16 << 10
-	mostFetch  = 1 << 20
+	mostFetch  = 256 << 10
+	// unpacked is how many times more a fetch takes in memory: it is compressed, and librdkafka keeps a
+	// structure for each record.
+	unpacked = 8
+	// sizeOfFetched is what a small record takes that is fetched ahead. librdkafka itself counts the bytes of values alone, of which
+	// ours have ten, so a limit in bytes would let it take the whole topic.
+	sizeOfFetched = 500
+	leastFetched  = 50
 )
 
 // kafka is the Broker that is Kafka.
@@ -61,7 +67,8 @@ func (c Config) refused(err error) error {
 // properties are librdkafka's, for a consumer of so many partitions.
 func (c Config) properties(partitions int) map[string]string {
 	// Half of the memory is for what is fetched ahead, each partition's share by itself.
-	share := min(max(c.Memory/2/partitions, leastFetch), mostFetch)
+	share := c.Memory / 2 / partitions
+	fetch := min(max(share/2/unpacked, leastFetch), mostFetch)
 	m := map[string]string{
 		"client.id":                          "kafkasync-consumer",
 		"reconnect.backoff.max.ms":           "1000",
@@ -87,11 +94,12 @@ func (c Config) properties(partitions int) map[string]string {
 		"enable.auto.offset.store":      "false",
 		"auto.offset.reset":             "error", // we say where to go on
 		"enable.partition.eof":          "false",
-		"queued.min.messages":           "100000", // bytes are what bounds it
-		"queued.max.messages.kbytes":    strconv.Itoa(share / 1024),
-		"fetch.message.max.bytes":       strconv.Itoa(share),
-		"fetch.max.bytes":               strconv.Itoa(max(share, 4<<20)),
+		"queued.min.messages":           strconv.Itoa(max(share/2/sizeOfFetched, leastFetched)),
+		"queued.max.messages.kbytes":    strconv.Itoa(max(share/2, leastFetch) / 1024), // for large values
+		"fetch.message.max.bytes":       strconv.Itoa(fetch),
+		"fetch.max.bytes":               strconv.Itoa(min(max(c.Memory/2/unpacked, 1<<20), 8<<20)), // at least what message.max.bytes is by itself
 	})
+	delete(m, "message.max.bytes") // is for what we write
 	if c.Instance != "" {
 		m["group.instance.id"] = c.Instance
 	}
@@ -181,7 +189,7 @@ func (f *kafkaFeed) Take(most, size int, each func(*broker.Record)) error {
 		records = &rdkafka.Records{}
 	}
 	defer func() {
-		if records.Size() <= mostFetch { // one large record does not keep its room
+		if records.Size() <= mostBatch { // one large record does not keep its room
 			f.buffers.Put(records)
 		}
 	}()

@@ -239,9 +239,9 @@ func (m *member) locate(ctx context.Context, f *broker.Partition, b *beginning) 
 // divide gives each partition its share of the memory: half of all is for what is fetched ahead, a
 // quarter for the bytes of batches, a quarter for what messages take beside them.
 func (m *member) divide() {
-	share := max(m.cfg.Memory/4/max(1, len(m.partitions)), leastFetch)
+	share := max(m.cfg.Memory/4/max(1, len(m.partitions)), leastBatch)
 	for _, p := range m.partitions {
-		p.limit(min(m.cfg.BatchSize, max(1, share/sizeOfMessage)), min(share, mostFetch))
+		p.limit(min(m.cfg.BatchSize, max(1, share/sizeOfMessage)), min(share, mostBatch))
 	}
 }
 
