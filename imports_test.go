@@ -26,6 +26,7 @@ func mayImport() map[string][]string {
 		raft     = "github.com/hashicorp"
 		pgx      = "github.com/jackc/pgx/v5"
 		embedded = "github.com/twmb/franz-go"
+		gomysql  = "github.com/go-mysql-org/go-mysql"
 	)
 	everyone := []string{
 		".", "config", "source", "source/postgres", "sink", "sink/kafka", "raftstate", "delayer", "consumer",
@@ -72,7 +73,7 @@ func mayImport() map[string][]string {
 		// Who puts it together.
 		"config":                    {".", "source/postgres", "sink/kafka", "internal/route", "github.com/goccy/go-yaml"},
 		"internal/node":             append(everyone, "github.com/prometheus"),
-		"internal/devstack":         {pgx, kafka, embedded},
+		"internal/devstack":         {pgx, gomysql, kafka, embedded},
 		"internal/devstack/devtest": {"internal/devstack", pgx, kafka},
 		"internal/devstack/servers": {"internal/devstack"},
 		"internal/demo":             {".", "internal/devstack", "internal/tail", pgx, embedded},
@@ -149,7 +150,7 @@ func TestImportTableKeepsTheLayers(t *testing.T) {
 				t.Errorf("the adapter %s may import the adapter %s", pkg, a)
 			case a == "internal/node" && !slices.Contains([]string{"cmd/kafkasync", "bench", "e2e"}, pkg):
 				t.Errorf("%s may import internal/node, want only programs to know everyone", pkg)
-			case pkg == "consumer" && (strings.Contains(a, "raft") || strings.Contains(a, "hashicorp") || strings.Contains(a, "jackc")):
+			case pkg == "consumer" && (strings.Contains(a, "raft") || strings.Contains(a, "hashicorp") || strings.Contains(a, "jackc") || strings.Contains(a, "mysql")):
 				t.Errorf("consumer may import %s, want no Raft and no database driver in an application", a)
 			}
 		}

@@ -60,7 +60,9 @@ func query(t *testing.T, url, sql string) string {
 }
 
 func TestInstallOfWhatIsThereSaysNothing(t *testing.T) {
-	all := []devstack.Component{devstack.ComponentPostgres, devstack.ComponentKafka, devstack.ComponentKcat}
+	all := []devstack.Component{
+		devstack.ComponentPostgres, devstack.ComponentKafka, devstack.ComponentKcat, devstack.ComponentMySQL, devstack.ComponentMariaDB,
+	}
 	install(t, all...)
 	var log bytes.Buffer
 	if err := devstack.Install(t.Context(), &log, all...); err != nil {
