@@ -123,8 +123,7 @@ func ParseMariaHistory(text string) (MariaHistory, error) {
 		return h, fmt.Errorf("GTID history: %w", err)
 	}
 	for _, id := range ids {
-		of := origin{id.Domain, id.Server}
-		h.newest[of] = max(h.newest[of], id.Sequence)
+		h.newest[origin{id.Domain, id.Server}] = id.Sequence
 	}
 	return h, nil
 }
