@@ -139,6 +139,7 @@ func (m *MySQL) configure() error {
 		"default_time_zone":              "+00:00",
 		"secure_file_priv":               "",
 		"relay_log":                      "relay",
+		"relay_log_recovery":             "ON",  // a killed replica's may end in half an event
 		"max_connections":                "400", // of all tests of a package, some of which have killed their clients
 	}
 	maps.Copy(settings, m.flavour.settings)
