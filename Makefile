@@ -8,9 +8,11 @@ LINT        := $(CACHE)/bin/golangci-lint-v2.12.2/golangci-lint
 # A cache of this checkout alone: found in that of another one, an issue keeps the other's path and slips past the exclusions by path.
 export GOLANGCI_LINT_CACHE := $(CURDIR)/.cache/golangci-lint
 T           ?= 30s
+MINUTES     ?= 30
+SEED        ?=
 export CGO_ENABLED := 1
 .DEFAULT_GOAL := help
-.PHONY: help all build demo test soak short lint fmt bench servers fuzz versions
+.PHONY: help all build demo test soak chaos short lint fmt bench servers fuzz versions
 
 help: ## What there is
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile | expand -t 18
@@ -31,6 +33,10 @@ soak: ## The long variants of the whole-system tests: 100 kills, one UPDATE of 5
 	E2E_KILLS=100 E2E_ROWS=5000000 E2E_SOAK=1 go test -count=1 -v -timeout 60m ./e2e
 	E2E_SOAK=1 go test -count=1 -v -timeout 20m -run TestUnderLoad ./delayer
 
+chaos: ## Three nodes under load and faults of every kind, MINUTES=30 of them, at random: SEED=... repeats the choices
+	@# First, that builds with a bug that somebody planted do not survive it.
+	E2E_CHAOS_MINUTES=$(MINUTES) E2E_SEED=$(SEED) go test -count=1 -v -timeout $$(( $(MINUTES) + 60 ))m -run '^TestThePlantedBugs|^TestChaos$$' ./e2e
+
 versions: ## The tests of the Postgres source on each version from 14 to 18
 	@# 14 has no publication with row filters, column lists or whole schemas.
 	DEVTEST_POSTGRES=14 go test -count=1 ./source/postgres -skip 'TestAPublicationIsReadWithWhatItHides|TestATableOfAPublishedSchemaJoinsByItself|/a_column_list|/a_row_filter|/a_publication_with_a_filter'
@@ -43,6 +49,7 @@ short: ## The unit tests only: no servers, seconds
 
 lint: $(LINT) ## golangci-lint, with the import rules
 	$(LINT) run ./...
+	cd deploy/lint && $(LINT) run ./...
 
 fmt: $(LINT) ## Formats the code and fixes what can be fixed by itself
 	$(LINT) run --fix ./...

@@ -82,6 +82,7 @@ func mayImport() map[string][]string {
 		"internal/devstack/servers": {"internal/devstack"},
 		"internal/demo":             {".", "internal/devstack", "internal/tail", pgx, embedded},
 		"cmd/kafkasync":             append(everyone, "internal/node", "internal/demo", "internal/devstack", "internal/tail", pgx, kafka, embedded, "github.com/spf13/cobra"),
+		"deploy":                    nil,
 		"bench":                     append(everyone, "internal/rdkafka", "internal/node", "internal/devstack", "internal/tail", pgx, kafka, embedded),
 		"e2e":                       append(everyone, "internal/node", "internal/devstack", "internal/tail", pgx, kafka, embedded),
 	}

@@ -47,8 +47,10 @@ func (c Config) openKafka(partitions int) (Group, Offsets, func(), error) {
 		return nil, nil, nil, fmt.Errorf("opening Kafka's admin client: %w", err)
 	}
 	return &kafkaGroup{Consumer: consumer, log: c.Logger}, &kafkaOffsets{admin: admin, consumer: consumer}, func() {
-		admin.Close()
-		consumer.Close()
+		rdkafka.Release(func() {
+			admin.Close()
+			consumer.Close()
+		})
 	}, nil
 }
 
@@ -60,7 +62,7 @@ func (c Config) consumer(partitions int) map[string]string {
 		"reconnect.backoff.max.ms": "1000",
 		"log.connection.close":     "false",
 		"enable.metrics.push":      "false",
-		"socket.timeout.ms":        "10000", // a commit that waits is over by then
+		"socket.timeout.ms":        "10000", // a connection that is silent is opened again
 	}
 	maps.Copy(m, c.Properties)
 	maps.Copy(m, map[string]string{

@@ -40,7 +40,7 @@ func (o *kafkaOffsets) Survey(ctx context.Context, topics []string) ([]Partition
 	for i := range partitions {
 		places[i] = rdkafka.Place{Topic: partitions[i].Topic, Partition: partitions[i].Number}
 	}
-	committed, err := o.consumer.Committed(places, remaining(ctx))
+	committed, err := o.consumer.Committed(ctx, places, remaining(ctx))
 	if err != nil {
 		return nil, fmt.Errorf("asking for the offsets of the group: %w", err)
 	}

@@ -61,6 +61,27 @@ func TestWhatWasDueWhileKafkaWasAwayIsSentWhenItIsBack(t *testing.T) {
 	if v.instants != 1010 {
 		t.Errorf("got %d messages, want 1010", v.instants)
 	}
+
+	// A run that is ended while Kafka is away does not wait for it: what it could not commit comes again.
+	s.publish(t, 5000, 100)
+	s.waiting(t)
+	if err := server.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	began, ended := time.Now(), make(chan struct{})
+	go func() {
+		defer close(ended)
+		r.end()
+	}()
+	select {
+	case <-ended:
+		t.Logf("the run ended in %s", time.Since(began).Round(time.Millisecond))
+	case <-time.After(time.Minute):
+		t.Fatal("the run goes on, want it to end without Kafka")
+	}
+	if problem := says(r.log, "the last offsets of partitions were not committed"); problem != "" {
+		t.Error(problem)
+	}
 }
 
 // cut deletes the records of a partition before an offset, as retention does.

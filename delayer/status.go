@@ -22,7 +22,7 @@ type Counts struct {
 	// Settled says that nothing waited twice in a row: what was the topic's end at one look is committed at the
 	// next, and nobody holds a message. Waiting is hardly ever 0 where others are written all the time.
 	Settled bool
-	// Overdue is how late the next message already was when Waiting and NextDue were looked at.
+	// Overdue is how late the next message already is: as of the last look, or, since Kafka has not answered, as of now.
 	Overdue time.Duration
 }
 
@@ -35,6 +35,7 @@ type Status struct {
 	err    error
 	stall  error                  // why Kafka does not take what is due
 	asking error                  // why the last survey found nothing: what is shown to wait is older
+	looked time.Time              // when the last one found something
 	odd    map[oddPlace]time.Time // when a partition's strange records were last told of
 }
 
@@ -54,6 +55,10 @@ func (s *Status) Snapshot() (counts []Counts, problem string) {
 	for _, name := range slices.Sorted(maps.Keys(s.topics)) {
 		c := *s.topics[name]
 		c.Late = c.Late.Clone()
+		if s.asking != nil && !c.NextDue.IsZero() { // nobody re-sends either: it becomes later from second to second
+			c.Overdue += time.Since(s.looked)
+		}
+		c.Overdue = max(0, c.Overdue)
 		counts = append(counts, c)
 	}
 	if err := cmp.Or(s.stall, s.err, s.asking); err != nil {
@@ -121,7 +126,7 @@ func (s *Status) unsurveyed(err error) {
 func (s *Status) surveyed(found map[string]backlog) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.asking = nil
+	s.asking, s.looked = nil, time.Now()
 	for topic, b := range found {
 		c := s.of(topic)
 		c.Waiting, c.NextDue, c.Overdue, c.Settled = b.waiting, b.next, b.overdue, b.settled

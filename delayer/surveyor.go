@@ -31,7 +31,7 @@ type surveyor struct {
 type backlog struct {
 	waiting int64
 	next    time.Time
-	overdue time.Duration
+	overdue time.Duration // of the next; below 0 if it is not due yet
 	settled bool
 }
 
@@ -96,7 +96,7 @@ func (s *surveyor) look(ctx context.Context, limit time.Duration) error {
 	now := time.UnixMilli(s.cfg.Clock.read().broker)
 	for topic, b := range backlogs {
 		if !b.next.IsZero() {
-			b.overdue = max(0, now.Sub(b.next))
+			b.overdue = now.Sub(b.next)
 			backlogs[topic] = b
 		}
 	}

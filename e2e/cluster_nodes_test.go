@@ -131,6 +131,8 @@ func (c *trio) leader(t testing.TB) string {
 				return err.Error()
 			case status.Cluster.Leader == "" || c.nodes[status.Cluster.Leader] == nil || leader != "" && leader != status.Cluster.Leader:
 				return fmt.Sprintf("node %s says that %q leads, another one that %q does", id, status.Cluster.Leader, leader)
+			case status.Pipelines[0].State == "stopped":
+				t.Fatalf("the pipeline has stopped: %s", status.Pipelines[0].Error)
 			case status.Pipelines[0].State != "streaming":
 				return fmt.Sprintf("node %s says that the pipeline is %s: %s", id, status.Pipelines[0].State, status.Pipelines[0].Error)
 			}

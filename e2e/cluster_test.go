@@ -3,8 +3,6 @@ package e2e_test
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -113,21 +111,6 @@ func TestAnyOfThreeNodesMayEndAtAnyTime(t *testing.T) {
 	s.start(t, follower)
 	s.rest()
 
-	follower = s.follower(t)
-	s.now("a follower loses its data folder", "%s", follower)
-	s.terminate(t, follower)
-	if err := os.RemoveAll(filepath.Join(s.sites[follower].dir, "data")); err != nil {
-		t.Fatal(err)
-	}
-	s.start(t, follower)
-	s.rest()
-
-	for _, id := range trioIDs {
-		s.now("rolling restart", "of %s, while %s leads", id, s.leader(t))
-		s.terminate(t, id)
-		s.start(t, id)
-		s.rest()
-	}
 	report(t, s.judge())
 	for _, id := range trioIDs {
 		s.terminate(t, id)

@@ -99,19 +99,27 @@ func partitionsOf(ctx context.Context, t testing.TB, client *kgo.Client, topics 
 // partition in order.
 func readTo(t testing.TB, brokers string, to offsets, take func(*kgo.Record)) {
 	t.Helper()
-	from := map[string]map[int32]kgo.Offset{}
+	readBetween(t, brokers, offsets{}, to, take)
+}
+
+// readBetween is readTo from other places on.
+func readBetween(t testing.TB, brokers string, from, to offsets, take func(*kgo.Record)) {
+	t.Helper()
+	begin := map[string]map[int32]kgo.Offset{}
 	left := int64(0)
 	for topic, partitions := range to {
-		from[topic] = map[int32]kgo.Offset{}
+		begin[topic] = map[int32]kgo.Offset{}
 		for p, end := range partitions {
-			from[topic][p] = kgo.NewOffset().AtStart()
-			left += end
+			if at := from[topic][p]; at < end {
+				begin[topic][p] = kgo.NewOffset().At(at)
+				left += end - at
+			}
 		}
 	}
 	if left == 0 {
 		return
 	}
-	client := newClient(t, brokers, kgo.ConsumePartitions(from))
+	client := newClient(t, brokers, kgo.ConsumePartitions(begin))
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()

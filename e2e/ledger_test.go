@@ -91,11 +91,13 @@ type evidence struct {
 	committed   map[int64]changes
 	messages    []message // each partition in its order
 	samples     []sample
-	runs        int     // processes and runs of the pipeline that wrote the messages
-	excused     excused // what need not be there
-	proved      proved  // filled by the verdict
-	spared      int     // changes that a gap names; by the verdict
-	missing     int     // those of them that are not there indeed
+	runs        int             // processes and runs of the pipeline that wrote the messages
+	excused     excused         // what need not be there
+	earlier     map[uint64]bool // places that were judged before: what comes of them once more is a repeat
+	bulks       *bulks          // transactions that are too large for the ledger; may be nil
+	proved      proved          // filled by the verdict
+	spared      int             // changes that a gap names; by the verdict
+	missing     int             // those of them that are not there indeed
 }
 
 // proved counts the changes that had to be in Kafka, and were looked for there.
@@ -114,7 +116,12 @@ func (e *evidence) verdict() []string {
 	places, problems := e.places()
 	whole, lost := e.compare(places)
 	problems = append(problems, lost...)
-	problems = append(problems, e.order(places)...)
+	order := newOrder()
+	for i := range e.messages {
+		m := &e.messages[i]
+		order.follow(m, places[m.Pos].lsn)
+	}
+	problems = append(problems, order.problems(e.runs)...)
 	return append(problems, e.early(whole)...)
 }
 
@@ -137,6 +144,9 @@ func (e *evidence) places() (map[string]*place, []string) {
 		c := change{m.Topic, string(m.Key), m.Op}
 		if m.Op == kafkasync.Truncated {
 			c.key = partitionKey(m.Partition)
+		}
+		if e.earlier[p.lsn] {
+			continue
 		}
 		p.copies[c] = append(p.copies[c], m.appended)
 		if m.Topic != e.ledgerTopic {
@@ -166,6 +176,9 @@ func (e *evidence) compare(places map[string]*place) ([]completed, []string) {
 	seen := map[int64]bool{}
 	e.proved = proved{}
 	for pos, p := range places {
+		if e.earlier[p.lsn] {
+			continue
+		}
 		did, ok := e.committed[p.tx]
 		if !p.named || !ok {
 			problems = append(problems, fmt.Sprintf("messages at %s are of no transaction that committed (ledger row: %v, %d): %d changes", pos, p.named, p.tx, len(p.copies)))
@@ -178,6 +191,10 @@ func (e *evidence) compare(places map[string]*place) ([]completed, []string) {
 			}
 		}
 		done := completed{lsn: p.lsn, tx: p.tx}
+		var wrong string
+		if done.at, wrong = e.bulks.completed(p.lsn, p.tx); wrong != "" {
+			problems = append(problems, fmt.Sprintf("transaction %d at %s: %s: LOST", p.tx, pos, wrong))
+		}
 		for c, want := range did {
 			copies := p.copies[c]
 			if e.excused.at(c.topic, p.lsn) {
@@ -197,6 +214,9 @@ func (e *evidence) compare(places map[string]*place) ([]completed, []string) {
 		}
 		whole = append(whole, done)
 	}
+	for _, lsn := range e.bulks.strangers(places, e.earlier) {
+		problems = append(problems, fmt.Sprintf("messages of a large transaction at %s, which did not commit", formatLSN(lsn)))
+	}
 	for id := range e.committed {
 		if !seen[id] {
 			problems = append(problems, fmt.Sprintf("transaction %d: nothing of it is in Kafka: LOST", id))
@@ -210,45 +230,6 @@ func (p proved) add(c change, n int) {
 		p[c.topic] = map[kafkasync.Op]int{}
 	}
 	p[c.topic][c.op] += n
-}
-
-// order looks at each partition: seq only ever grows, and the log is gone
-// through from a place before only when a run has begun anew.
-func (e *evidence) order(places map[string]*place) []string {
-	type partition struct {
-		topic  string
-		number int32
-	}
-	type reached struct {
-		seq, offset int64
-		lsn         uint64
-		back        int
-	}
-	var problems []string
-	last := map[partition]*reached{}
-	for i := range e.messages {
-		m := &e.messages[i]
-		p := partition{m.Topic, m.Partition}
-		at := last[p]
-		if at == nil {
-			at = &reached{offset: -1}
-			last[p] = at
-		}
-		if m.Offset <= at.offset {
-			problems = append(problems, fmt.Sprintf("%s was read after offset %d", where(m), at.offset))
-		}
-		if m.Seq <= at.seq {
-			problems = append(problems, fmt.Sprintf("%s: seq %d after %d", where(m), m.Seq, at.seq))
-		}
-		if lsn := places[m.Pos].lsn; lsn < at.lsn {
-			at.back++
-			if at.back == e.runs {
-				problems = append(problems, fmt.Sprintf("%s: the log goes back for the %dth time, in %d runs", where(m), at.back, e.runs))
-			}
-		}
-		at.seq, at.offset, at.lsn = m.Seq, m.Offset, places[m.Pos].lsn
-	}
-	return problems
 }
 
 // early finds the moments at which log was given up although something of it was not in Kafka yet.

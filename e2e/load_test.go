@@ -18,6 +18,7 @@ import (
 
 const (
 	writers    = 4
+	maxWriters = 16
 	partitions = 3
 	// every writer begins a transaction that often, if it keeps up: some 300 a second in all.
 	txEvery = 13 * time.Millisecond
@@ -33,6 +34,7 @@ type load struct {
 
 	serial atomic.Int64 // of transactions
 	ids    atomic.Int64 // of rows
+	pace   int          // writers
 	stop   chan struct{}
 	wait   sync.WaitGroup
 	failed chan error // what a writer did not expect
@@ -46,7 +48,7 @@ type load struct {
 func newLoad(url, topics string, seed uint64) *load {
 	l := &load{
 		url: url, topics: topics, seed: seed, ledger: newLedger(), kinds: kinds(), lives: map[string][]life{},
-		stop: make(chan struct{}), failed: make(chan error, writers),
+		pace: writers, failed: make(chan error, maxWriters),
 		names: []string{"ledger", "wide", "scratch"},
 	}
 	for _, k := range l.kinds {
@@ -74,13 +76,15 @@ func (l *load) any(rng *rand.Rand) *kind {
 	return l.kinds[rng.IntN(len(l.kinds))]
 }
 
-// start begins to write. It goes on over every failure of the server.
+// start begins to write, again after finish. It goes on over every failure of the server.
 func (l *load) start(t testing.TB) {
 	t.Helper()
 	ctx := t.Context()
-	for w := range writers {
+	l.stop = make(chan struct{})
+	first := uint64(l.serial.Load()) // so that it does not do the same again
+	for w := range l.pace {
 		l.wait.Go(func() {
-			if err := l.write(ctx, rand.New(rand.NewPCG(l.seed, uint64(w)))); err != nil {
+			if err := l.write(ctx, rand.New(rand.NewPCG(l.seed, first+uint64(w)))); err != nil {
 				l.failed <- err
 			}
 		})
@@ -151,7 +155,7 @@ func (l *load) transact(ctx context.Context, conn *pgx.Conn, rng *rand.Rand, do 
 		return false, expected(err)
 	}
 	id := l.serial.Add(1)
-	s := &step{load: l, tx: tx, rng: rng, did: changes{}}
+	s := &step{load: l, id: id, tx: tx, rng: rng, did: changes{}}
 	err = do(s, ctx)
 	if err == nil {
 		s.note("ledger", fmt.Sprint(id), kafkasync.Created)

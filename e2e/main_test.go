@@ -18,15 +18,27 @@ import (
 func TestMain(m *testing.M) { devtest.Main(m, removeBinaries) }
 
 // flavour is a way to build the binary. Memory is measured without -race, which multiplies it.
-type flavour string
+type flavour struct {
+	race bool   // if the tests have it
+	tags string // of the build, with commas
+}
 
-const (
-	plain flavour = "plain"
-	raced flavour = "race" // without -race on the tests, the same as plain
+var (
+	plain = flavour{}
+	raced = flavour{race: true}
 	// These have a bug each: see internal/pipeline/planted_on.go and planted_skip_on.go.
-	confirming flavour = "planted_confirm_before_ack"
-	skipping   flavour = "planted_skip_first_batch"
+	confirming = flavour{tags: "planted_confirm_before_ack"}
+	skipping   = flavour{tags: "planted_skip_first_batch"}
+	// The disk of these can be made to fail: see internal/node/breakable_on.go.
+	chaotic      = flavour{tags: "breakable_disk"}
+	chaoticRaced = flavour{race: true, tags: "breakable_disk"}
 )
+
+// with adds a build tag, such as that of a planted bug.
+func (f flavour) with(tag string) flavour {
+	f.tags = strings.TrimPrefix(f.tags+","+tag, ",")
+	return f
+}
 
 // workshop builds each flavour at most once, into a folder that goes with the test process.
 type workshop struct {
@@ -48,7 +60,7 @@ func (w *workshop) path(f flavour) (path string, built bool, err error) {
 		}
 		w.built = map[flavour]string{}
 	}
-	return filepath.Join(w.dir, "kafkasync-"+string(f)), false, nil
+	return filepath.Join(w.dir, fmt.Sprintf("kafkasync-%d", len(w.built))), false, nil
 }
 
 func removeBinaries() error {
@@ -61,9 +73,7 @@ func removeBinaries() error {
 // binary returns the path of kafkasync.
 func binary(t testing.TB, f flavour) string {
 	t.Helper()
-	if f == raced && !raceEnabled {
-		f = plain
-	}
+	f.race = f.race && raceEnabled
 	w := &binaries
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -74,15 +84,8 @@ func binary(t testing.TB, f flavour) string {
 	if built {
 		return path
 	}
-	args := []string{"build", "-o", path}
-	switch f {
-	case raced:
-		args = append(args, "-race")
-	case confirming, skipping:
-		args = append(args, "-tags", string(f))
-	case plain:
-	}
-	cmd := exec.CommandContext(t.Context(), "go", append(args, "github.com/kafkasync/kafkasync/cmd/kafkasync")...)
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", path, fmt.Sprintf("-race=%t", f.race), "-tags", f.tags,
+		"github.com/kafkasync/kafkasync/cmd/kafkasync")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("building kafkasync: %v\n%s", err, out)
 	}

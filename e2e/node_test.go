@@ -32,6 +32,7 @@ type site struct {
 	file   string
 	http   string
 	env    []string
+	pid    atomic.Int64 // of the newest node that runs here
 }
 
 // newSite writes the file of a node with one pipeline. The text has what stands
@@ -67,12 +68,15 @@ func indent(text string) string {
 }
 
 // freeAddress returns an address below the range of outgoing connections, so
-// that it is still free after a kill.
+// that it is still free after a kill. None is returned twice.
 func freeAddress(t testing.TB) string {
 	t.Helper()
 	var listener net.ListenConfig
 	for range 100 {
 		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(30000+rand.IntN(2000)))
+		if _, given := addresses.LoadOrStore(address, true); given {
+			continue
+		}
 		l, err := listener.Listen(t.Context(), "tcp", address)
 		if err == nil {
 			if err := l.Close(); err != nil {
@@ -84,6 +88,8 @@ func freeAddress(t testing.TB) string {
 	t.Fatal("there is no free port")
 	return ""
 }
+
+var addresses sync.Map // that were given to somebody, or were taken
 
 // command runs kafkasync to its end and returns what it printed and its exit status.
 func (s *site) command(t testing.TB, args ...string) (stdout, stderr string, code int) {
@@ -127,6 +133,7 @@ func (s *site) start(t testing.TB) *node {
 	if err := n.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	s.pid.Store(int64(n.cmd.Process.Pid))
 	go func() {
 		defer close(n.done)
 		_ = n.cmd.Wait() // the state says how it ended

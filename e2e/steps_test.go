@@ -13,6 +13,7 @@ import (
 // step is one transaction under way.
 type step struct {
 	load *load
+	id   int64 // in the ledger
 	tx   pgx.Tx
 	rng  *rand.Rand
 	did  changes

@@ -64,7 +64,16 @@ func (w *watcher) every(ctx context.Context, d time.Duration, what string, look 
 func (w *watcher) end() []sample {
 	w.stop()
 	w.wait.Wait()
-	return w.samples
+	return w.take()
+}
+
+// take returns the samples since the last call.
+func (w *watcher) take() []sample {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	samples := w.samples
+	w.samples = nil
+	return samples
 }
 
 // confirmed asks the server for what the slot has given up, over one connection as long as it lasts.
@@ -92,16 +101,29 @@ func confirmed(url, slot string) func(context.Context) (uint64, error) {
 // drained waits until the slot has confirmed all that was committed before the call.
 func drained(t testing.TB, url, slot string) {
 	t.Helper()
-	end, err := parseLSN(query[string](t, url, "SELECT pg_current_wal_lsn()::text"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, 2*time.Minute, func() string {
-		text := query[string](t, url, "SELECT confirmed_flush_lsn::text FROM pg_replication_slots WHERE slot_name = '"+slot+"'")
-		if lsn, err := parseLSN(text); err != nil || lsn < end {
-			return fmt.Sprintf("slot %s has confirmed %s, want %s (%v)", slot, text, formatLSN(end), err)
+	drains(t, url, slot, func() {})
+}
+
+// drains is drained, and looks at something else as well each time that there is more to wait for.
+func drains(t testing.TB, url, slot string, look func()) {
+	t.Helper()
+	connected(t, url, func(conn *pgx.Conn) {
+		var end, at string
+		if err := conn.QueryRow(t.Context(), "SELECT pg_current_wal_lsn()::text").Scan(&end); err != nil {
+			t.Fatal(err)
 		}
-		return ""
+		eventually(t, 2*time.Minute, func() string {
+			done := false
+			err := conn.QueryRow(t.Context(), "SELECT confirmed_flush_lsn::text, confirmed_flush_lsn >= $1::pg_lsn FROM pg_replication_slots WHERE slot_name = $2", end, slot).Scan(&at, &done)
+			if err != nil {
+				t.Fatalf("looking at slot %s: %v", slot, err)
+			}
+			if done {
+				return ""
+			}
+			look()
+			return fmt.Sprintf("slot %s has confirmed %s, want %s", slot, at, end)
+		})
 	})
 }
 

@@ -66,6 +66,31 @@ func TestANodeWithoutAMajorityIsNotReady(t *testing.T) {
 	eventually(t, "the node that was cut off to see it", func() bool { return c.nodes[leader].Ready() != nil })
 }
 
+// Who is cut off knows of nothing that it lacks; the leader does.
+func TestWhatANodeLacksShowsBesideTheLeadersStatus(t *testing.T) {
+	t.Parallel()
+	c := startCluster(t)
+	held := receive(t, c.compete("shop"))
+	away := c.follower()
+	eventually(t, "the follower to have everything", func() bool {
+		s := c.nodes[away].Status()
+		return s.Applied > 0 && s.Applied == c.nodes[held.node].Status().Committed
+	})
+	c.net.isolate(away, true)
+	for i := range 3 {
+		if err := held.lease.Commit(t.Context(), underEpoch(held.lease.Epoch(), i+1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	leader, follower := c.nodes[held.node].Status(), c.nodes[away].Status()
+	if follower.Applied != follower.Committed || leader.Committed < follower.Applied+3 {
+		t.Errorf("got %d applied of %d, and %d on the leader: want the leader to know of 3 more, and the other one of none",
+			follower.Applied, follower.Committed, leader.Committed)
+	}
+	c.net.isolate(away, false)
+	eventually(t, "the follower to have everything again", func() bool { return c.nodes[away].Status().Applied >= leader.Committed })
+}
+
 func TestALeaderThatStopsHandsOver(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t)

@@ -7,8 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hashicorp/raft"
-
 	"github.com/kafkasync/kafkasync/source"
 )
 
@@ -88,8 +86,7 @@ func (l *Lease) Commit(ctx context.Context, p source.Position) error {
 	begun := time.Now()
 	_, err := l.node.propose(ctx, c)
 	if err != nil && plantedDeposedCommits {
-		c.epoch, c.n = l.node.machine.epoch(l.pipeline), c.n+1<<32
-		_, err = l.node.toLeader(ctx, askName, encode(c), func(*raft.Raft) ([]byte, error) { return nil, l.node.nameFor(ctx, encode(c)) })
+		c, err = l.insist(ctx, c, err)
 	}
 	if err != nil {
 		return fmt.Errorf("committing the position of pipeline %q: %w", l.pipeline, err)

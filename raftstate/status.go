@@ -18,7 +18,8 @@ type Status struct {
 	ID        string // of this node
 	Role      string // of this node: leader, follower, candidate, starting or stopped
 	Leader    string // id of the leader; "" if none is known
-	Behind    uint64 // log entries that are committed, as far as this node knows, and not yet applied by it
+	Applied   uint64 // index of the last log entry that this node has applied
+	Committed uint64 // of the last one that it knows to be committed: on the leader, of all nodes the most
 	Nodes     []Member
 	Pipelines []Pipeline       // by name
 	Pairs     []kafkasync.Pair // in use, by topic and delay; their Ends are not to be changed
@@ -61,7 +62,8 @@ func (n *Node) Status() Status {
 	_, leader := r.LeaderWithID()
 	s.Leader = nodeOf(leader)
 	s.Role = roleName(r.State())
-	s.Behind = behind(r)
+	s.Applied = r.AppliedIndex() // first: both only grow
+	s.Committed = r.CommitIndex()
 	s.Nodes = membersOf(r.GetConfiguration().Configuration().Servers, leader)
 	return s
 }
@@ -92,6 +94,11 @@ func membersOf(servers []raft.Server, leader raft.ServerID) (members []Member) {
 // commit is being applied would be told that the node is not ready.
 const inStep = 64
 
+const (
+	why        = "a majority of the nodes cannot be reached, or they are voting"
+	leaderless = "no leader is known: " + why // what a node waits for that is a member
+)
+
 // Ready returns nil when a leader is known and this node keeps up with what it knows to be committed.
 func (n *Node) Ready() error {
 	if err := n.machine.failure(); err != nil {
@@ -109,10 +116,10 @@ func (n *Node) Ready() error {
 		return errors.New(waiting)
 	}
 	if address, _ := r.LeaderWithID(); address == "" {
-		if waiting != "" {
+		if waiting != "" && waiting != leaderless {
 			return errors.New(waiting)
 		}
-		return errors.New("no leader is known: a majority of the nodes cannot be reached, or they are voting")
+		return fmt.Errorf("%w: %s", ErrNoLeader, why)
 	}
 	// A node that starts does not know what is committed until the leader has committed something new.
 	if r.CommitIndex() == 0 {

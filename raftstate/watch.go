@@ -62,6 +62,6 @@ func (n *Node) seekCluster(ctx context.Context, r *raft.Raft, s *store) error {
 		n.wait(err.Error())
 		return nil
 	}
-	n.wait("no leader is known: a majority of the nodes cannot be reached, or they are voting")
+	n.wait(leaderless)
 	return nil
 }

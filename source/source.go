@@ -116,3 +116,10 @@ type Stream interface {
 	// Close ends the stream, telling the server of the last Confirm.
 	Close() error
 }
+
+// Watched is a stream that knows of what nobody has read.
+type Watched interface {
+	// Behind returns how many bytes of log are known to follow what Next has returned, also while nobody calls it,
+	// and since when there have been any, at most; -1 while that is not known. It waits for nothing.
+	Behind() (bytes int64, since time.Time)
+}

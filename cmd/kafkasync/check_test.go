@@ -250,7 +250,8 @@ func TestTheSlotIsJudgedByWhatDataDirTells(t *testing.T) {
 
 func TestTheNodeIsAskedForTheCheckpoint(t *testing.T) {
 	const at = "7380012345678901234:1:0/16B3748"
-	address := node(t, answering(t, web.Status{Pipelines: []web.Pipeline{{Name: "other"}, {Name: "shop", Position: at}}}))
+	status := web.Status{Cluster: web.Cluster{Leader: "a"}, Pipelines: []web.Pipeline{{Name: "other"}, {Name: "shop", Position: at}}}
+	address := node(t, answering(t, status))
 	cfg := config.HTTP{Listen: address}
 	if got, err := main.CheckpointOf(cfg, "shop")(t.Context()); err != nil || got != at {
 		t.Errorf("got %q, %v, want %q", got, err, at)
@@ -260,6 +261,11 @@ func TestTheNodeIsAskedForTheCheckpoint(t *testing.T) {
 	}
 	if got, err := main.CheckpointOf(cfg, "new")(t.Context()); err == nil || !strings.Contains(err.Error(), "another file") {
 		t.Errorf("got %q, %v, want that the node has another file", got, err)
+	}
+	// It would look as if somebody had read the slot beyond the checkpoint.
+	status.Cluster.Leader = ""
+	if got, err := main.CheckpointOf(config.HTTP{Listen: node(t, answering(t, status))}, "shop")(t.Context()); err == nil || !strings.Contains(err.Error(), "no node leads") {
+		t.Errorf("got %q, %v, want nothing of a node that may not know the newest one", got, err)
 	}
 	if _, err := main.CheckpointOf(config.HTTP{Listen: closedPort(t)}, "shop")(t.Context()); err == nil {
 		t.Error("got no error although nobody answers")

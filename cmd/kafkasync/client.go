@@ -33,7 +33,7 @@ type client struct {
 	http    *http.Client
 	scheme  string
 	address string   // host:port of the node that is asked
-	others  []string // that are asked in its place if it does not answer
+	others  []string // that are asked in its place if it does not answer: see firstOf
 	token   string   // for reading
 	writes  string   // the token for what changes something
 }
@@ -120,36 +120,8 @@ func (c *client) get(ctx context.Context, path string) ([]byte, error) {
 	}
 }
 
-// send returns what a node answers to a path, which is escaped. A body is JSON. The next node is asked
-// if one does not answer; but not to do what the one before may be doing already.
+// send returns what a node answers to a path, which is escaped. A body is JSON. A Fault says that it does not answer.
 func (c *client) send(ctx context.Context, method, path string, body []byte) (code int, answer []byte, err error) {
-	asked := []string{c.address}
-	for {
-		code, answer, err = c.sendTo(ctx, method, path, body)
-		var silent *kafkasync.Fault
-		if !errors.As(err, &silent) {
-			return code, answer, err
-		}
-		silent.What = "no node answers at " + strings.Join(asked, ", nor at ")
-		var dialing *net.OpError
-		unheard := method == http.MethodGet || errors.As(err, &dialing) && dialing.Op == "dial"
-		if len(asked) > len(c.others) || !unheard || ctx.Err() != nil {
-			return 0, nil, silent
-		}
-		c.turn()
-		asked = append(asked, c.address)
-	}
-}
-
-// turn makes the next node the one that is asked.
-func (c *client) turn() {
-	if len(c.others) > 0 {
-		c.address, c.others = c.others[0], append(c.others[1:len(c.others):len(c.others)], c.address)
-	}
-}
-
-// sendTo asks one node. A Fault says that it does not answer.
-func (c *client) sendTo(ctx context.Context, method, path string, body []byte) (code int, answer []byte, err error) {
 	plain, err := url.PathUnescape(path)
 	if err != nil {
 		return 0, nil, fmt.Errorf("asking the node at %s: %w", c.address, err)
@@ -190,7 +162,7 @@ func (c *client) silence(err error) error {
 		err = failed.Err // the rest is the URL, which is said already
 	}
 	return &kafkasync.Fault{
-		What: "no node answers at " + c.address, Err: err,
+		What: noAnswer + c.address, Err: err,
 		Fix: "start one with 'kafkasync run', or name another with --address HOST:PORT",
 	}
 }

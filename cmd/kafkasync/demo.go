@@ -14,10 +14,10 @@ func newDemo() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Show the whole system on this machine, in under a minute",
-		Long: `Starts a real Postgres, an embedded Kafka, a node and a consumer in temporary
-folders, changes rows, kills the node in the middle of a bulk update, and counts
-what arrives. It installs Postgres where there is none, and fails if a changed row
-is missing. Everything that it started ends with it.`,
+		Long: `Starts a real Postgres, an embedded Kafka, three nodes that form a cluster, and a
+consumer, in temporary folders; changes rows, kills the node that leads in the middle
+of a bulk update, and counts what arrives. It installs Postgres where there is none,
+and fails if a changed row is missing. Everything that it started ends with it.`,
 		Example: `  kafkasync demo
   kafkasync demo --keep      leave it up, to play with`,
 		Args: cobra.NoArgs,

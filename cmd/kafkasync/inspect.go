@@ -59,6 +59,9 @@ func checkpointOf(cfg config.HTTP, pipeline string) func(context.Context) (sourc
 		if err != nil {
 			return "", err
 		}
+		if a.status.Cluster.Leader == "" { // what this one knows may be older than what was confirmed
+			return "", errors.New("no node leads the cluster now, and only the one that leads knows it")
+		}
 		for _, p := range a.status.Pipelines {
 			if p.Name == pipeline {
 				return source.Position(p.Position), nil

@@ -44,21 +44,24 @@ added and has not come yet.`,
 			if r.asJSON {
 				return writeJSON(cmd.OutOrStdout(), append([]web.Node{}, answer.status.Cluster.Nodes...)) // never null
 			}
-			return writeMembers(cmd.OutOrStdout(), answer.status.Cluster.Nodes)
+			return writeMembers(cmd.OutOrStdout(), answer.status.Cluster)
 		},
 	}
 	r.addFlags(cmd)
 	return cmd
 }
 
-func writeMembers(w io.Writer, nodes []web.Node) error {
+func writeMembers(w io.Writer, c web.Cluster) error {
 	rows := [][]string{{"NODE", "ROLE", "BEHIND", "HTTP", "RAFT"}}
-	for _, n := range nodes {
-		rows = append(rows, []string{n.ID, n.Role, behind(n), cmp.Or(n.Address, "not known"), cmp.Or(n.Raft, "nowhere")})
+	for _, n := range c.Nodes {
+		rows = append(rows, []string{n.ID, n.Role, behind(n, c.Leader), cmp.Or(n.Address, "not known"), cmp.Or(n.Raft, "nowhere")})
 	}
 	var text strings.Builder
 	appendTable(&text, rows)
-	for _, n := range nodes {
+	if c.Leader == "" {
+		fmt.Fprintf(&text, "\n%s\n", headline(c))
+	}
+	for _, n := range c.Nodes {
 		appendNodeError(&text, n)
 	}
 	_, err := io.WriteString(w, text.String())
@@ -146,10 +149,15 @@ Before a node is stopped this is not needed: it hands over by itself.`,
 	return cmd
 }
 
-// behind says how far a node is behind, in entries of the Raft log.
-func behind(n web.Node) string {
-	if !n.Reachable {
+// behind says how far a node is behind, in entries of the Raft log. Without a leader nobody knows what there is.
+func behind(n web.Node, leader string) string {
+	switch {
+	case !n.Reachable:
 		return "no answer"
+	case leader == "" && n.Behind == 0:
+		return "not known"
+	case leader == "":
+		return fmt.Sprintf("at least %d", n.Behind)
 	}
 	return fmt.Sprint(n.Behind)
 }

@@ -77,6 +77,37 @@ func TestANodeThatHearsOfNoLeaderIsNotBelievedAlone(t *testing.T) {
 	}
 }
 
+// One that is frozen takes connections, and says nothing.
+func TestAFrozenNodeIsNotWaitedFor(t *testing.T) {
+	frozen := func() string {
+		return node(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	}
+	led := node(t, answering(t, troubled()))
+	lost := troubled()
+	lost.Cluster.Leader = ""
+	alone := node(t, answering(t, lost))
+	var path, body string
+	obeys := node(t, obeying(t, web.Result{Done: true, Text: "Done."}, &path, &body))
+	tests := []struct {
+		name, file string
+		command    []string
+		want       string
+	}{
+		{"the first of the file", trio(t, frozen(), led, closedPort(t)), []string{"status"}, "leader a"},
+		{"two", trio(t, frozen(), alone, frozen()), []string{"member", "list"}, "10.0.0.1:7480"},
+		{"an order", trio(t, frozen(), obeys, closedPort(t)), []string{"member", "transfer", "--yes"}, "Done."},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got := command(t.Context(), append(tt.command, "-c", tt.file)...)
+			if got.exit != 0 || got.stderr != "" || !strings.Contains(got.stdout, tt.want) {
+				t.Errorf("got %+v, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
 func TestAnOrderGoesToAnotherNodeOnlyIfNobodyHasHeardIt(t *testing.T) {
 	var path, body string
 	obeys := node(t, obeying(t, web.Result{Done: true, Text: "Done."}, &path, &body))
@@ -85,7 +116,11 @@ func TestAnOrderGoesToAnotherNodeOnlyIfNobodyHasHeardIt(t *testing.T) {
 		t.Errorf("got %+v and %q, want it given to the node that answers", got, path)
 	}
 	path = ""
-	hangsUp := node(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	hangsUp := node(t, func(_ http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			panic(http.ErrAbortHandler)
+		}
+	})
 	got = command(t.Context(), "member", "transfer", "--yes", "-c", trio(t, hangsUp, obeys, closedPort(t)))
 	if got.exit != 1 || path != "" || !strings.Contains(got.stderr, "no node answers at "+hangsUp) {
 		t.Errorf("got %+v and %q, want it given to nobody else", got, path)

@@ -95,6 +95,9 @@ func (c *client) order(ctx context.Context, path string, order any) (web.Result,
 	if err != nil {
 		return web.Result{}, fmt.Errorf("encoding the order: %w", err)
 	}
+	if err := c.findAlive(ctx); err != nil {
+		return web.Result{}, err
+	}
 	code, answer, err := c.send(ctx, http.MethodPost, path, body)
 	if err != nil {
 		return web.Result{}, err

@@ -54,8 +54,11 @@ func count(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// size says a number of bytes the way a person would.
+// size says a number of bytes the way a person would. Below 0 is what is not known.
 func size(n int64) string {
+	if n < 0 {
+		return "not known"
+	}
 	if n < 1<<10 {
 		return fmt.Sprintf("%d B", n)
 	}
@@ -67,9 +70,11 @@ func size(n int64) string {
 	return fmt.Sprintf("%.1f %s", value, units[0])
 }
 
-// seconds says a length of time the way a person would.
+// seconds says a length of time the way a person would. Below 0 is what is not known.
 func seconds(s float64) string {
 	switch {
+	case s < 0:
+		return "not known"
 	case s == 0:
 		return "0 s"
 	case s < 10:

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -14,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kafkasync/kafkasync/config"
-	"github.com/kafkasync/kafkasync/internal/web"
 )
 
 // redraw is the time between two looks of --watch.
@@ -82,36 +80,6 @@ func nodeOf(file string, asked bool, address string) (*client, error) {
 		}
 	}
 	return newClient(cfg.HTTP, addresses...)
-}
-
-// answer is what a node says about its cluster.
-type answer struct {
-	status web.Status
-	raw    []byte // as it came: a newer node may say more than we know
-}
-
-// ask asks one node after the other until one hears from a leader. If none does, what the last one knows is better
-// than nothing.
-func ask(ctx context.Context, node *client) (a answer, err error) {
-	for range 1 + len(node.others) {
-		if a, err = askOne(ctx, node); err != nil || a.status.Cluster.Leader != "" {
-			return a, err
-		}
-		node.turn()
-	}
-	return a, nil
-}
-
-func askOne(ctx context.Context, node *client) (answer, error) {
-	body, err := node.get(ctx, "/api/status")
-	if err != nil {
-		return answer{}, err
-	}
-	a := answer{raw: body}
-	if err := json.Unmarshal(body, &a.status); err != nil {
-		return answer{}, fmt.Errorf("reading the status: what answers at %s is not a kafkasync node: %w", node.address, err)
-	}
-	return a, nil
 }
 
 // watch looks again and again until ctx ends. That a node does not answer for a

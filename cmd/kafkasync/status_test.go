@@ -42,7 +42,7 @@ func troubled() web.Status {
 				Uncovered: []web.Uncovered{{Table: "public.notes", Why: "public.notes cannot be published: it has no primary key; to fix: ALTER TABLE public.notes ADD PRIMARY KEY (id);"}},
 			},
 			{Name: "billing", State: "stopped", Epoch: 2, LagBytes: 3 << 30, LagSeconds: 5400, Error: "the slot is gone: ERROR 42704; at risk: changes since 0/16B3748; to fix: kafkasync recover billing"},
-			{Name: "audit", State: "waiting", Error: "dial tcp: refused"},
+			{Name: "audit", State: "waiting", LagBytes: -1, LagSeconds: -1, Error: "dial tcp: refused"},
 		},
 		Delays: []web.Delay{
 			{Topic: "products", DelayMS: 300000, Waiting: 12, NextDue: &due, LateSeconds: 0.5},
@@ -110,6 +110,37 @@ func TestStatusText(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		golden(t, name, out.String())
+	}
+}
+
+func TestTheHeadlineSaysWhetherThereCanBeALeader(t *testing.T) {
+	nodes := func(roles ...string) (all []web.Node) {
+		for i, role := range roles {
+			role, away := strings.CutSuffix(role, " away")
+			all = append(all, web.Node{ID: string(rune('a' + i)), Role: role, Reachable: !away, Behind: uint64(i)})
+		}
+		return all
+	}
+	for _, tt := range []struct {
+		c    web.Cluster
+		want string
+	}{
+		{web.Cluster{Leader: "a", Nodes: nodes("leader", "follower", "follower")}, ", leader a\n"},
+		{web.Cluster{Leader: "a", Nodes: nodes("leader", "follower", "follower away")}, ", leader a, 1 of 3 nodes not answering: c\n"},
+		{web.Cluster{Nodes: nodes("follower away", "candidate", "follower")}, ", no leader, 1 of 3 nodes not answering: a\n"},
+		{web.Cluster{Nodes: nodes("follower away", "candidate", "follower away")}, ", no leader, no majority, 2 of 3 nodes not answering: a, c\n"},
+		{web.Cluster{Nodes: nodes("follower away", "follower", "follower", "learner away", "awaited away")}, ", no leader, 3 of 5 nodes not answering: a, d, e\n"},
+		{web.Cluster{Nodes: nodes("starting")}, ", no leader\n"},
+		{web.Cluster{Nodes: nodes("follower", "candidate", "follower away")}, "b     candidate  at least 1  not known\n"},
+		{web.Cluster{Nodes: nodes("follower", "candidate", "follower away")}, "a     follower   not known   not known\n"},
+	} {
+		var out bytes.Buffer
+		if err := main.WriteStatus(&out, web.Status{Cluster: tt.c}, moment()); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(out.String(), tt.want) {
+			t.Errorf("got %s, want %q in it", out.String(), tt.want)
+		}
 	}
 }
 
@@ -310,12 +341,12 @@ func TestAnAddressToListenOnIsReachable(t *testing.T) {
 }
 
 func TestNumbersForPeople(t *testing.T) {
-	for n, want := range map[int64]string{0: "0 B", 1023: "1023 B", 1024: "1.0 KiB", 5 << 20: "5.0 MiB", 3 << 40: "3.0 TiB", 2 << 50: "2048.0 TiB"} {
+	for n, want := range map[int64]string{-1: "not known", 0: "0 B", 1023: "1023 B", 1024: "1.0 KiB", 5 << 20: "5.0 MiB", 3 << 40: "3.0 TiB", 2 << 50: "2048.0 TiB"} {
 		if got := main.Size(n); got != want {
 			t.Errorf("%d bytes: got %q, want %q", n, got, want)
 		}
 	}
-	for s, want := range map[float64]string{0: "0 s", 0.25: "0.2 s", 42.4: "42 s", 90: "1.5 min", 5400: "1.5 h"} {
+	for s, want := range map[float64]string{-1: "not known", 0: "0 s", 0.25: "0.2 s", 42.4: "42 s", 90: "1.5 min", 5400: "1.5 h"} {
 		if got := main.Seconds(s); got != want {
 			t.Errorf("%g seconds: got %q, want %q", s, got, want)
 		}

@@ -15,12 +15,8 @@ import (
 // writeStatus prints a status for a person who reads it now.
 func writeStatus(w io.Writer, s web.Status, now time.Time) error {
 	var text strings.Builder
-	leader := "no leader"
-	if s.Cluster.Leader != "" {
-		leader = "leader " + s.Cluster.Leader
-	}
-	fmt.Fprintf(&text, "cluster %s, %s%s\n", cmp.Or(s.Cluster.ID, "without an id yet"), leader, missing(s.Cluster.Nodes))
-	appendSection(&text, nodeRows(s.Cluster.Nodes))
+	fmt.Fprintf(&text, "cluster %s, %s\n", cmp.Or(s.Cluster.ID, "without an id yet"), headline(s.Cluster))
+	appendSection(&text, nodeRows(s.Cluster))
 	for _, n := range s.Cluster.Nodes {
 		appendNodeError(&text, n)
 	}
@@ -42,26 +38,40 @@ func appendSection(text *strings.Builder, rows [][]string) {
 	}
 }
 
-func nodeRows(nodes []web.Node) [][]string {
+func nodeRows(c web.Cluster) [][]string {
 	rows := [][]string{{"NODE", "ROLE", "BEHIND", "ADDRESS"}}
-	for _, n := range nodes {
-		rows = append(rows, []string{n.ID, n.Role, behind(n), cmp.Or(n.Address, "not known")})
+	for _, n := range c.Nodes {
+		rows = append(rows, []string{n.ID, n.Role, behind(n, c.Leader), cmp.Or(n.Address, "not known")})
 	}
 	return rows
 }
 
-// missing says at a glance who does not answer.
-func missing(nodes []web.Node) string {
-	var silent []string
-	for _, n := range nodes {
+// headline says at a glance who leads and who does not answer.
+func headline(c web.Cluster) string {
+	text, voters := "leader "+c.Leader, 0
+	var silent, lost []string
+	for _, n := range c.Nodes {
+		votes := n.Role != "learner" && n.Role != "awaited"
+		if votes {
+			voters++
+		}
 		if !n.Reachable {
 			silent = append(silent, n.ID)
+			if votes {
+				lost = append(lost, n.ID)
+			}
 		}
 	}
-	if len(silent) == 0 {
-		return ""
+	if c.Leader == "" {
+		text = "no leader"
+		if voters > 1 && voters-len(lost) <= voters/2 {
+			text += ", no majority"
+		}
 	}
-	return fmt.Sprintf(", %d of %s not answering: %s", len(silent), count(len(nodes), "node"), strings.Join(silent, ", "))
+	if len(silent) > 0 {
+		text += fmt.Sprintf(", %d of %s not answering: %s", len(silent), count(len(c.Nodes), "node"), strings.Join(silent, ", "))
+	}
+	return text
 }
 
 func pipelineRows(pipelines []web.Pipeline) [][]string {

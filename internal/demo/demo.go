@@ -1,5 +1,5 @@
 // Package demo shows the whole system on this machine: a real Postgres, an
-// embedded Kafka, a node as a process of its own, and a consumer that counts.
+// embedded Kafka, three nodes as processes of their own, and a consumer that counts.
 //
 // It promises that every figure it prints is measured or counted in what
 // arrived, that it fails if a single changed row did not arrive, and that
@@ -39,8 +39,11 @@ type demo struct {
 	say    *screen
 	stack  *stack
 	ledger *ledger
-	seen   []*change     // what was done to the database so far
-	away   time.Duration // from the kill until the node read the log again
+	seen   []*change // what was done to the database so far
+
+	bulk     *change
+	killed   *devstack.Program // the node that led at first
+	failover time.Duration     // from the kill until the consumer had a message of another node
 }
 
 // Run shows the demo and returns nil if every changed row arrived and, with
@@ -50,7 +53,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		return fmt.Errorf("starting the demo: got %d rows, want at least %d", cfg.Rows, MinRows)
 	}
 	d := &demo{cfg: cfg, say: newScreen(cfg.Out), ledger: newLedger()}
-	d.say.line("%s: a real Postgres, an embedded Kafka, a node of kafkasync and a consumer,", d.say.bold("kafkasync demo"))
+	d.say.line("%s: a real Postgres, an embedded Kafka, three nodes of kafkasync and a consumer,", d.say.bold("kafkasync demo"))
 	d.say.line("in temporary folders. All of it ends with this program.")
 	if err := devstack.Install(ctx, cfg.Out, devstack.ComponentPostgres); err != nil {
 		return interrupted(ctx, err)
@@ -111,6 +114,7 @@ func (d *demo) scenes(ctx context.Context, consume func()) error {
 		d.twins,
 		d.killedInTheMiddle,
 		d.twinsAfterTheKill,
+		d.comesBack,
 	} {
 		if err := scene(ctx); err != nil {
 			return err
@@ -119,7 +123,7 @@ func (d *demo) scenes(ctx context.Context, consume func()) error {
 	return d.settle(ctx)
 }
 
-// start starts the servers and the node, and says where they are.
+// start starts the servers and the nodes, and says where they are.
 func (d *demo) start(ctx context.Context) (*stack, error) {
 	d.say.title("Starting")
 	began := time.Now()
@@ -127,10 +131,21 @@ func (d *demo) start(ctx context.Context) (*stack, error) {
 	if err != nil {
 		return nil, err
 	}
+	leader, _, err := s.leading(ctx)
+	if err != nil {
+		return nil, errors.Join(s.explain(err), s.close())
+	}
 	d.say.line("  Postgres %-7s %-26s database shop, table products with %s rows", s.version, s.pg.Addr(), grouped(d.cfg.Rows))
 	d.say.line("  Kafka            %-26s embedded in this program, empty", s.brokers())
-	d.say.line("  kafkasync        %-26s its status page; process %d, reading Postgres' log", s.statusPage(), s.node.PID())
-	d.say.faint("  up after %s; what was in the table before is no change, so nothing is published", span(time.Since(began)))
+	for _, n := range s.nodes.All {
+		role := "follows"
+		if n == leader {
+			role = "leads: it is reading Postgres' log"
+		}
+		d.say.line("  kafkasync %s      %-26s process %d, %s", n.Name(), page(n), n.PID(), role)
+	}
+	d.say.faint("  up after %s; each node has a status page of the whole cluster there", span(time.Since(began)))
+	d.say.faint("  what was in the table before is no change, so nothing is published")
 	return s, d.say.err
 }
 

@@ -21,6 +21,9 @@ type ledger struct {
 	twins    int
 	newest   map[string]*pair // by payload
 	behind   int              // rows whose newest message has no twin yet
+
+	killed uint64    // the place of the log at which a node was killed; 0: none was
+	next   time.Time // when a message came that only another node can have sent
 }
 
 // pair is the seq of the newest instant message of a row and of its newest twin.
@@ -68,7 +71,11 @@ func (l *ledger) add(m kafkasync.Message) error {
 	}
 	l.messages++
 	a.times[string(m.Value)]++
-	if a.times[string(m.Value)] > 1 {
+	again := a.times[string(m.Value)] > 1
+	if l.killed != 0 && l.next.IsZero() && (again || pos >= l.killed) {
+		l.next = time.Now()
+	}
+	if again {
 		return nil
 	}
 	a.last = after
@@ -76,6 +83,21 @@ func (l *ledger) add(m kafkasync.Message) error {
 		a.first = append(a.first, received{m, after})
 	}
 	return nil
+}
+
+// expectAnother says that the node that publishes is about to be killed. What was committed before this
+// place and arrives again, and whatever was committed after it, then comes from another one.
+func (l *ledger) expectAnother(place uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.killed = place
+}
+
+// another returns when the first message of another node arrived; zero: none has.
+func (l *ledger) another() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.next
 }
 
 // match keeps count of the rows whose newest message waits for its twin: a twin

@@ -150,3 +150,30 @@ func TestTheLedgerKnowsWhichRowsWaitForTheirTwin(t *testing.T) {
 		t.Errorf("got %d messages, want 3: a twin is none", got)
 	}
 }
+
+func TestTheLedgerKnowsTheFirstMessageOfAnotherNode(t *testing.T) {
+	for name, first := range map[string]func(*testing.T, *ledger){
+		"a message again": func(t *testing.T, l *ledger) { arrives(t, l, "0/18", 1) },
+		"a later change":  func(t *testing.T, l *ledger) { arrives(t, l, "0/20", 9) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLedger()
+			arrives(t, l, "0/18", 1, 2, 2) // a repeat before the kill says nothing
+			l.expectAnother(0x20)
+			arrives(t, l, "0/18", 3, 4) // was on its way
+			if got := l.another(); !got.IsZero() {
+				t.Fatalf("got %s, want none yet", got)
+			}
+			before := time.Now()
+			first(t, l)
+			got := l.another()
+			if got.Before(before) || got.After(time.Now()) {
+				t.Errorf("got %s, want the time of the message, %s", got, before)
+			}
+			arrives(t, l, "0/18", 1)
+			if again := l.another(); again != got {
+				t.Errorf("got %s after one more, want %s still", again, got)
+			}
+		})
+	}
+}

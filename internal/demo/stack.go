@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -28,10 +25,10 @@ const (
 type stack struct {
 	pg      *devstack.Postgres
 	kafka   *kfake.Cluster
-	node    *devstack.Program
+	nodes   *devstack.Programs
 	app     *pgx.Conn // the application: it knows nothing of kafkasync
 	version string    // of Postgres
-	file    string    // the node's configuration
+	file    string    // the nodes' configuration
 }
 
 func startStack(ctx context.Context, cfg Config) (_ *stack, err error) {
@@ -60,47 +57,16 @@ func startStack(ctx context.Context, cfg Config) (_ *stack, err error) {
 	if err := createShop(ctx, s.app, cfg.Rows); err != nil {
 		return nil, err
 	}
-	s.node, err = devstack.StartProgram(ctx, devstack.ProgramConfig{
-		Name: "Node",
-		Line: func(dir string, port int) ([]string, error) {
-			s.file = filepath.Join(dir, "kafkasync.yaml")
-			return []string{cfg.Executable, "run", "-c", s.file}, s.configure(dir, port)
-		},
-		Ready: lives,
-	})
-	if err != nil {
+	if err := s.startNodes(ctx, cfg.Executable); err != nil {
 		return nil, err
 	}
-	return s, s.streaming(ctx)
-}
-
-// configure writes the node's file: what a person would write, and a few places.
-func (s *stack) configure(dir string, port int) error {
-	text := strings.Join([]string{
-		"data_dir: " + strconv.Quote(filepath.Join(dir, "data")),
-		"http:",
-		"  listen: 127.0.0.1:" + strconv.Itoa(port),
-		"kafka:",
-		"  brokers: [" + strconv.Quote(s.brokers()) + "]",
-		"pipelines:",
-		"  - name: shop",
-		"    source:",
-		"      postgres:",
-		"        url: " + strconv.Quote(s.pg.URL("shop")),
-		"    tables:",
-		"      - match: public.*",
-		"        delay: " + delay.String() + "   # instead of 5m, so that there is something to see",
-		"",
-	}, "\n")
-	if err := os.WriteFile(s.file, []byte(text), 0o600); err != nil {
-		return fmt.Errorf("writing the node's configuration: %w", err)
-	}
-	return nil
+	return s, nil
 }
 
 func (s *stack) brokers() string { return strings.Join(s.kafka.ListenAddrs(), ",") }
 
-func (s *stack) statusPage() string { return "http://" + s.node.Addr() + "/" }
+// page returns the address of a node's status page.
+func page(n *devstack.Program) string { return "http://" + n.Addr() + "/" }
 
 // published returns how many records the topic holds, as Kafka itself counts them.
 func (s *stack) published() int {
@@ -118,20 +84,22 @@ func (s *stack) consume(ctx context.Context, l *ledger) error {
 		func(m kafkasync.Message) error { return l.add(m) })
 }
 
-// explain adds what the node said last to an error that it may be the cause of.
+// explain adds what the nodes said last to an error that they may be the cause of.
 func (s *stack) explain(err error) error {
-	if s.node == nil {
-		return err // how it did not start, and its log, is in the error
+	if s.nodes == nil {
+		return err // how they did not start, and the log, is in the error
 	}
-	lines := strings.Split(strings.TrimSpace(s.node.Log()), "\n")
-	return fmt.Errorf("%w\nthe end of the node's log:\n  %s", err, strings.Join(lines[max(0, len(lines)-10):], "\n  "))
+	for _, n := range s.nodes.All {
+		err = fmt.Errorf("%w\nthe end of the log of node %s:\n  %s", err, n.Name(), lastLines(n, 5))
+	}
+	return err
 }
 
-// close stops everything, the node first: it ends in order while its servers answer.
+// close stops everything, the nodes first.
 func (s *stack) close() error {
 	var errs []error
-	if s.node != nil {
-		errs = append(errs, s.node.Close())
+	if s.nodes != nil {
+		errs = append(errs, s.nodes.Close())
 	}
 	if s.kafka != nil {
 		s.kafka.Close()

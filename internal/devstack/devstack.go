@@ -31,6 +31,8 @@ const (
 	ComponentPgBouncer Component = "pgbouncer"  // the connection pooler
 	ComponentMySQL     Component = "mysql"      // the newest of Debian's, unpacked beside the system
 	ComponentMariaDB   Component = "mariadb"    // Debian 12's (10.11), likewise
+	ComponentLinters   Component = "linters"    // of what stands in deploy/: Linter
+	ComponentSystemd   Component = "systemd"    // for systemd-analyze; nothing is started
 )
 
 // Install makes sure that each component is on this machine. It asks nothing,
@@ -74,12 +76,16 @@ func installLocked(ctx context.Context, log io.Writer, c Component) error {
 		return flavourMySQL().install(ctx, log)
 	case ComponentMariaDB:
 		return flavourMariaDB().install(ctx, log)
+	case ComponentLinters:
+		return installLinters(ctx, log)
+	case ComponentSystemd:
+		return aptInstall(ctx, log, "systemd")
 	}
 	if release := c.release(); release != "" {
 		return installVersion(ctx, log, release)
 	}
-	return fmt.Errorf("unknown component, want one of %s, %[1]s-14 to %[1]s-18, %[2]s, %s, %s, %s, %s",
-		ComponentPostgres, ComponentKafka, ComponentKcat, ComponentPgBouncer, ComponentMySQL, ComponentMariaDB)
+	return fmt.Errorf("unknown component, want one of %s, %[1]s-14 to %[1]s-18, %[2]s, %s, %s, %s, %s, %s, %s",
+		ComponentPostgres, ComponentKafka, ComponentKcat, ComponentPgBouncer, ComponentMySQL, ComponentMariaDB, ComponentLinters, ComponentSystemd)
 }
 
 func installed(c Component) bool {
@@ -98,6 +104,10 @@ func installed(c Component) bool {
 		return flavourMySQL().installed()
 	case ComponentMariaDB:
 		return flavourMariaDB().installed()
+	case ComponentLinters:
+		return lintersInstalled()
+	case ComponentSystemd:
+		return onPath("systemd-analyze")
 	}
 	release := c.release()
 	return release != "" && versionInstalled(release)

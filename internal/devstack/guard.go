@@ -38,14 +38,14 @@ type guard struct {
 }
 
 // newGuard starts a guard that stops its server with the named signal and then
-// removes folder, unless that is empty.
-func newGuard(signal, folder string) (*guard, error) {
+// removes folder, unless that is empty. While it lives it holds the pipes of guards that are to wait for it.
+func newGuard(signal, folder string, waiting ...*os.File) (*guard, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("opening the guard's pipe: %w", err)
 	}
 	cmd := exec.Command("/bin/sh", "-c", guardScript, "devstack-guard", signal, folder) //nolint:noctx // it must outlive every context
-	cmd.Stdin = r
+	cmd.Stdin, cmd.ExtraFiles = r, waiting
 	cmd.Dir = "/"
 	// A session of its own: Ctrl-C and a kill of our process group do not reach it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

@@ -35,6 +35,13 @@ func victim(what string) int {
 			return 1
 		}
 		dir, addr = k.Dir(), k.Brokers()
+	case "programs":
+		p, err := writers(ctx)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		dir, addr = p.Dir(), p.All[0].Addr()
 	}
 	if _, err := fmt.Fprintln(os.Stdout, dir, addr); err != nil {
 		return 1
@@ -76,7 +83,7 @@ func startVictim(t *testing.T, what string) (cmd *exec.Cmd, stdin io.Closer, dir
 
 func TestNoServerOutlivesAProcessThatIsKilled(t *testing.T) {
 	install(t, devstack.ComponentPostgres, devstack.ComponentKafka)
-	for _, what := range []string{"postgres", "kafka"} {
+	for _, what := range []string{"postgres", "kafka", "programs"} {
 		t.Run(what, func(t *testing.T) {
 			cmd, _, dir, addr := startVictim(t, what)
 			if n := len(processesIn(t, dir)); n == 0 {

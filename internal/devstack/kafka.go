@@ -24,6 +24,7 @@ type KafkaConfig struct {
 	Settings map[string]string // written to server.properties, over ours
 	Heap     string            // of the Java machine, as in -Xmx; default 512m
 	Java     []string          // further options of the Java machine
+	Fronts   []string          // addresses of proxies; who comes through one is told that the broker is there, and of no other address
 }
 
 // Kafka is an Apache Kafka of one node, broker and controller. Its methods
@@ -35,6 +36,7 @@ type Kafka struct {
 	libs       string
 	port       int
 	controller int
+	behind     []int // ports, one for each front
 }
 
 //go:embed kafka.log4j2.properties
@@ -74,7 +76,14 @@ func (k *Kafka) first(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		k.port, k.controller = port, controller
+		k.port, k.controller, k.behind = port, controller, nil
+		for range k.cfg.Fronts {
+			port, err := freePort(ctx)
+			if err != nil {
+				return err
+			}
+			k.behind = append(k.behind, port)
+		}
 		if err := k.configure(); err != nil {
 			return err
 		}
@@ -106,6 +115,7 @@ func (k *Kafka) configure() error {
 		"group.initial.rebalance.delay.ms":                 "0",
 		"log.cleaner.dedupe.buffer.size":                   "16777216",
 	}
+	k.addFronts(settings)
 	maps.Copy(settings, k.cfg.Settings)
 	var conf strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
@@ -115,6 +125,23 @@ func (k *Kafka) configure() error {
 		return fmt.Errorf("configuring Kafka: %w", err)
 	}
 	return nil
+}
+
+// addFronts gives each front a listener of its own, by whose name the server knows what to advertise.
+func (k *Kafka) addFronts(settings map[string]string) {
+	if len(k.cfg.Fronts) == 0 {
+		return
+	}
+	listeners, advertised := []string{settings["listeners"]}, []string{settings["advertised.listeners"]}
+	protocols := []string{"PLAINTEXT:PLAINTEXT", "CONTROLLER:PLAINTEXT"}
+	for i, front := range k.cfg.Fronts {
+		name := fmt.Sprintf("FRONT%d", i)
+		listeners = append(listeners, name+"://"+loopback(k.behind[i]))
+		advertised = append(advertised, name+"://"+front)
+		protocols = append(protocols, name+":PLAINTEXT")
+	}
+	settings["listeners"], settings["advertised.listeners"] = strings.Join(listeners, ","), strings.Join(advertised, ",")
+	settings["listener.security.protocol.map"] = strings.Join(protocols, ",")
 }
 
 // format prepares an empty folder for the server.
@@ -145,6 +172,16 @@ func (k *Kafka) Version() string { return kafkaVersion }
 
 // Brokers returns the address for clients, 127.0.0.1:port; it stays over restarts.
 func (k *Kafka) Brokers() string { return loopback(k.port) }
+
+// Behind returns where the server listens for what comes through a front; it stays over restarts.
+func (k *Kafka) Behind(front string) string {
+	for i, address := range k.cfg.Fronts {
+		if address == front {
+			return loopback(k.behind[i])
+		}
+	}
+	return ""
+}
 
 // Start starts the server again after Stop or Kill, on the same port and folder.
 func (k *Kafka) Start(ctx context.Context) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -38,15 +39,26 @@ func freePort(ctx context.Context) (int, error) {
 
 func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
-// onFreePort calls start with a free port, and with another one if that was
-// taken in between. Postgres says "in use" of a port, Java says it of an address.
+// onFreePort calls start with a free port, and with another one if that was taken in between.
 func onFreePort(ctx context.Context, start func(port int) error) error {
+	return onFreePorts(ctx, 1, func(ports []int) error { return start(ports[0]) })
+}
+
+// onFreePorts calls start with n free ports, and with others if one was taken in between.
+// Postgres says "in use" of a port, Java and Go say it of an address.
+func onFreePorts(ctx context.Context, n int, start func(ports []int) error) error {
 	for try := 1; ; try++ {
-		port, err := freePort(ctx)
-		if err != nil {
-			return err
+		ports := make([]int, 0, n)
+		for len(ports) < n {
+			port, err := freePort(ctx)
+			if err != nil {
+				return err
+			}
+			if !slices.Contains(ports, port) {
+				ports = append(ports, port)
+			}
 		}
-		err = start(port)
+		err := start(ports)
 		if err == nil || try == 3 || !strings.Contains(strings.ToLower(err.Error()), "address already in use") {
 			return err
 		}

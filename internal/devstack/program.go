@@ -2,64 +2,34 @@ package devstack
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"syscall"
 )
 
-// ProgramConfig says how to run a program of ours beside the servers.
-type ProgramConfig struct {
-	Name string // in errors, and in the name of its folder
-	// Line returns the command line, once what the program reads is in its folder.
-	// It is called again with another port if a stranger took the first one.
-	Line func(dir string, port int) ([]string, error)
-	// Ready reports whether the program answers on its port.
-	Ready func(ctx context.Context, port int) bool
-}
-
-// Program is a program that listens on a loopback port, kept as the servers are:
-// it has a temporary folder, and neither outlives the process that started it.
+// Program is one of several programs of ours, kept as the servers are: it does not
+// outlive the process that started it.
 type Program struct {
 	*instance
-	cfg  ProgramConfig
-	port int
-	line []string
+	name  string
+	ports []int
+	line  []string
+	ready func(ctx context.Context, ports []int) bool
 }
 
-// StartProgram starts a program and returns once it answers. ctx bounds the
-// start; the program then runs until Close.
-func StartProgram(ctx context.Context, cfg ProgramConfig) (*Program, error) {
-	// SIGKILL: when this process has died, so has whatever the program would finish its work with.
-	inst, err := newInstance(cfg.Name, "", "KILL")
-	if err != nil {
-		return nil, err
-	}
-	p := &Program{instance: inst, cfg: cfg}
-	err = onFreePort(ctx, func(port int) error {
-		line, err := cfg.Line(inst.dir, port)
-		if err != nil {
-			return fmt.Errorf("preparing %s: %w", cfg.Name, err)
-		}
-		p.port, p.line = port, line
-		return p.Start(ctx)
-	})
-	if err != nil {
-		return nil, errors.Join(err, p.Close())
-	}
-	return p, nil
-}
-
-// Start starts the program again after Kill, with the same command line.
+// Start starts the program once it has ended, with the same command line, and returns once it is ready.
 func (p *Program) Start(ctx context.Context) error {
 	proc, err := p.begin(command{line: p.line})
 	if err != nil {
 		return err
 	}
-	return proc.ready(ctx, func(ctx context.Context) bool { return p.cfg.Ready(ctx, p.port) })
+	return proc.ready(ctx, func(ctx context.Context) bool { return p.ready(ctx, p.ports) })
 }
 
-// Addr returns the program's address, 127.0.0.1:port; it stays over restarts.
-func (p *Program) Addr() string { return loopback(p.port) }
+// Name returns its name among the programs that were started with it.
+func (p *Program) Name() string { return p.name }
+
+// Addr returns the address of its first port, 127.0.0.1:port; it stays over restarts.
+func (p *Program) Addr() string { return loopback(p.ports[0]) }
 
 // PID returns the process id of the newest run; 0 after Kill.
 func (p *Program) PID() int {
@@ -84,5 +54,12 @@ func (p *Program) Ended() <-chan struct{} {
 // Kill ends the program with SIGKILL and returns once it is gone.
 func (p *Program) Kill() error { return p.end(syscall.SIGKILL) }
 
-// Close asks the program to end, waits for that, and removes its folder.
-func (p *Program) Close() error { return p.close(syscall.SIGTERM) }
+// newProgram prepares one of the programs; the folder's guard outlives it.
+func newProgram(name, dir string, ready func(context.Context, []int) bool, folder *guard) (*Program, error) {
+	// SIGKILL: when this process has died, so has whatever the program would finish its work with.
+	g, err := newGuard("KILL", "", folder.pipe)
+	if err != nil {
+		return nil, fmt.Errorf("preparing %s: %w", name, err)
+	}
+	return &Program{instance: &instance{name: name, dir: dir, guard: g}, name: name, ready: ready}, nil
+}

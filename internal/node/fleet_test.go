@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -27,6 +28,8 @@ type fleet struct {
 	nodes   map[string]*Node
 	gone    map[string]bool // does not answer
 	covered map[string][]string
+	// What each node has applied of the log, and what it knows to be committed.
+	applied, committed map[string]uint64
 
 	mu          sync.Mutex
 	transferred []string
@@ -36,7 +39,7 @@ type fleet struct {
 
 // newFleet makes nodes whose rules mention these tables of the pipeline shop.
 func newFleet(mentioned map[string][]string) *fleet {
-	f := &fleet{leader: "a", roles: map[string]string{}, nodes: map[string]*Node{}, gone: map[string]bool{}, covered: map[string][]string{}}
+	f := &fleet{leader: "a", roles: map[string]string{}, nodes: map[string]*Node{}, gone: map[string]bool{}, covered: map[string][]string{}, applied: map[string]uint64{}, committed: map[string]uint64{}}
 	for id, tables := range mentioned {
 		status := pipeline.NewStatus("shop")
 		status.SetState(pipeline.Waiting, errors.New("a table is not mentioned"))
@@ -64,8 +67,11 @@ type view struct {
 }
 
 func (v view) ready() error {
-	if v.leader == "" {
-		return errors.New("no leader is known")
+	if v.leader == "" && v.role(v.id) != "starting" {
+		return fmt.Errorf("%w: a majority cannot be reached, or they vote", raftstate.ErrNoLeader)
+	}
+	if v.role(v.id) == "starting" {
+		return errors.New("waiting to form the cluster")
 	}
 	return nil
 }
@@ -82,7 +88,7 @@ func (v view) role(id string) string {
 }
 
 func (v view) Status() raftstate.Status {
-	s := raftstate.Status{ClusterID: "6c1e", ID: v.id, Role: v.role(v.id), Leader: v.leader}
+	s := raftstate.Status{ClusterID: "6c1e", ID: v.id, Role: v.role(v.id), Leader: v.leader, Applied: v.applied[v.id], Committed: v.committed[v.id]}
 	for _, id := range []string{"a", "b", "c"} {
 		if v.nodes[id] != nil || v.roles[id] != "" {
 			s.Nodes = append(s.Nodes, raftstate.Member{ID: id, Address: id + ":7400", Role: v.role(id)})
@@ -107,7 +113,7 @@ func (v view) Ask(ctx context.Context, payload []byte) ([]byte, error) {
 
 func (v view) AskNode(ctx context.Context, id string, payload []byte) ([]byte, error) {
 	if v.gone[id] {
-		return nil, errors.New("connection refused")
+		return nil, fmt.Errorf("asking node %q: %w", id, syscall.ECONNREFUSED)
 	}
 	return v.nodes[id].answer(ctx, payload)
 }
@@ -145,7 +151,7 @@ func TestAFollowerAnswersForTheWholeCluster(t *testing.T) {
 		want := []web.Node{
 			{ID: "a", Address: "a:7480", Raft: "a:7400", Role: "leader", Reachable: true},
 			{ID: "b", Address: "b:7480", Raft: "b:7400", Role: "follower", Reachable: true},
-			{ID: "c", Raft: "c:7400", Role: "follower", Error: "it does not answer: connection refused; to fix: start it, or see why it cannot be reached"},
+			{ID: "c", Raft: "c:7400", Role: "follower", Error: "it does not answer: nothing listens at c:7400; to fix: start it: kafkasync run --node c; if it runs, see why it cannot be reached at c:7400"},
 		}
 		if !slices.Equal(got.Cluster.Nodes, want) {
 			t.Errorf("node %s: got the nodes %+v, want %+v", id, got.Cluster.Nodes, want)
@@ -153,26 +159,49 @@ func TestAFollowerAnswersForTheWholeCluster(t *testing.T) {
 	}
 }
 
-func TestWithoutALeaderANodeSaysWhatItKnows(t *testing.T) {
+// A node that gets nothing does not know that there is more.
+func TestHowFarANodeIsBehindIsToldByTheLeader(t *testing.T) {
 	tests := []struct {
-		name, leader, role, state string
-		says                      string
+		name, leader       string
+		applied, committed map[string]uint64
+		want               []uint64
 	}{
-		{"nobody leads", "", "candidate", "waiting", "node b gets no answer from a leader: no leader is known; to fix: see to it that a majority"},
-		{"the leader does not answer", "a", "follower", "waiting", "node b gets no answer from a leader: connection refused; to fix: "},
-		{"it starts", "", "starting", "starting", "node b gets no answer from a leader: no leader is known"},
+		{
+			"all is well", "a",
+			map[string]uint64{"a": 7, "b": 7, "c": 7},
+			map[string]uint64{"a": 7, "b": 7, "c": 7},
+			[]uint64{0, 0, 0},
+		},
+		{
+			"c gets nothing, b is about to apply what it has", "a",
+			map[string]uint64{"a": 100, "b": 97, "c": 40},
+			map[string]uint64{"a": 100, "b": 100, "c": 40},
+			[]uint64{0, 3, 60},
+		},
+		{
+			"b answered later, and was further by then", "a",
+			map[string]uint64{"a": 100, "b": 102, "c": 100},
+			map[string]uint64{"a": 100, "b": 102, "c": 100},
+			[]uint64{0, 0, 0},
+		},
+		{
+			"nobody leads", "",
+			map[string]uint64{"a": 40, "b": 90, "c": 90},
+			map[string]uint64{"a": 40, "b": 90, "c": 95},
+			[]uint64{55, 5, 5},
+		},
 	}
 	for _, tt := range tests {
 		f := newFleet(map[string][]string{"a": {"t"}, "b": {"t"}, "c": {"t"}})
-		f.leader, f.gone["a"], f.roles["b"] = tt.leader, true, tt.role
-		f.covered["shop"] = []string{"t"}
-		got := f.nodes["b"].report.Status(t.Context())
-		p := got.Pipelines[0]
-		if got.Cluster.Leader != "" || p.State != tt.state || !strings.HasPrefix(p.Error, tt.says) || !slices.Equal(p.Tables, []string{"t"}) {
-			t.Errorf("%s: got %+v, want no leader, the pipeline %s and %q", tt.name, got, tt.state, tt.says)
-		}
-		if nodes := got.Cluster.Nodes; nodes[0].Role == "leader" || nodes[0].Reachable || !nodes[1].Reachable || nodes[1].Role != tt.role || !nodes[2].Reachable {
-			t.Errorf("%s: got the nodes %+v, want a not to answer", tt.name, nodes)
+		f.leader, f.applied, f.committed = tt.leader, tt.applied, tt.committed
+		for _, id := range []string{"a", "c"} {
+			var got []uint64
+			for _, n := range f.nodes[id].report.Status(t.Context()).Cluster.Nodes {
+				got = append(got, n.Behind)
+			}
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("%s: node %s says that they are behind by %v, want %v", tt.name, id, got, tt.want)
+			}
 		}
 	}
 }

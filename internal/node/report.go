@@ -40,8 +40,8 @@ func leading(s raftstate.Status) bool { return s.Leader != "" && s.Leader == s.I
 func (r *report) self() self {
 	s := r.peers.Status()
 	return self{
-		Address: r.address, Role: s.Role, Behind: s.Behind, Delays: r.delays.status(),
-		Lacks: r.lacking(coveredBy(s.Pipelines)),
+		Address: r.address, Role: s.Role, Applied: s.Applied, Committed: s.Committed,
+		Delays: r.delays.status(), Lacks: r.lacking(coveredBy(s.Pipelines)),
 	}
 }
 
@@ -72,12 +72,14 @@ func (r *report) measured() []web.Delayed { return r.delays.metrics() }
 // figures is what is known of each pipeline outside its runs.
 func (r *report) figures() map[string]web.Figures {
 	all := make(map[string]web.Figures)
+	state := r.peers.Status()
 	for _, m := range r.members {
-		if keeps, ok := m.source.(interface{ RetainedBytes() int64 }); ok {
+		// Who led once knows what was.
+		if keeps, ok := m.source.(interface{ RetainedBytes() int64 }); ok && leading(state) {
 			all[m.name] = web.Figures{RetainedBytes: keeps.RetainedBytes()}
 		}
 	}
-	for _, p := range r.peers.Status().Pipelines {
+	for _, p := range state.Pipelines {
 		f := all[p.Name]
 		f.GapsOpen = len(p.Gaps)
 		all[p.Name] = f

@@ -12,7 +12,7 @@ import (
 func clusterOf(cfg *config.Config) raftstate.Config {
 	settings := raftstate.Config{
 		ID: cfg.NodeID, Dir: filepath.Join(cfg.DataDir, cfg.NodeID), Address: cfg.RaftAddress, Listen: cfg.RaftListen,
-		ElectionTimeout: cfg.Cluster.ElectionTimeout,
+		ElectionTimeout: cfg.Cluster.ElectionTimeout, Disk: breakableDisk(cfg.DataDir),
 	}
 	for _, n := range cfg.Cluster.Nodes {
 		if n.Raft != "" {

@@ -82,7 +82,11 @@ func (s *supervisor) rest(ctx context.Context, err error, pause time.Duration) *
 		s.status.SetState(pipeline.Stopped, err)
 		return s.orders.next(ctx, nil)
 	}
-	s.status.SetState(pipeline.Waiting, err)
+	if errors.Is(err, raftstate.ErrLeadershipLost) { // the node that leads knows more
+		s.status.Left()
+	} else {
+		s.status.SetState(pipeline.Waiting, err)
+	}
 	s.status.Restarted(cause(class, err))
 	timer := time.NewTimer(jitter(pause))
 	defer timer.Stop()

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -104,6 +105,22 @@ func TestALostLeaseIsCountedAsOne(t *testing.T) {
 		tr.superviseFor(t, time.Second)
 		if got := tr.status.Snapshot(time.Now()); got.Restarts["lease"] == 0 {
 			t.Errorf("got restarts %v, want the cause lease", got.Restarts)
+		}
+	})
+}
+
+// The status of the node that leads says how the pipeline is.
+func TestALeaderThatIsOneNoMoreSaysNothingOfThePipeline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tr := newTrial(nil)
+		tr.run = func(context.Context, pipeline.Lease) error {
+			err := fmt.Errorf("preparing the topics: %w", raftstate.ErrLeadershipLost)
+			tr.status.SetState(pipeline.Waiting, err) // as the pipeline does
+			return err
+		}
+		tr.superviseFor(t, time.Minute)
+		if got := tr.status.Snapshot(time.Now()); got.State != pipeline.Starting || got.Error != "" || got.LagSeconds != -1 || got.Restarts["lease"] == 0 {
+			t.Errorf("got %+v, want it to wait for the next lease, no lag, and the restart counted", got)
 		}
 	})
 }

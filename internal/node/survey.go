@@ -31,11 +31,12 @@ func asking(p peers, id string) func(context.Context, []byte) ([]byte, error) {
 
 // self is what a node knows of itself, and nobody else does.
 type self struct {
-	Address string      `json:"address"` // of its HTTP
-	Role    string      `json:"role"`
-	Behind  uint64      `json:"behind"`
-	Lacks   coverage    `json:"lacks"` // what is covered, as far as it knows, and not mentioned in its file
-	Delays  []web.Delay `json:"delays"`
+	Address   string      `json:"address"` // of its HTTP
+	Role      string      `json:"role"`
+	Applied   uint64      `json:"applied"`   // index of the last log entry that it has applied
+	Committed uint64      `json:"committed"` // of the last one that it knows to be committed
+	Lacks     coverage    `json:"lacks"`     // what is covered, as far as it knows, and not mentioned in its file
+	Delays    []web.Delay `json:"delays"`
 }
 
 // reply is what a node answered, or why it did not.

@@ -5,6 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
+	"syscall"
 	"time"
 
 	"github.com/kafkasync/kafkasync"
@@ -16,16 +19,21 @@ import (
 // Status is the whole cluster, from whichever node leads. If none answers, it is what this
 // node knows by itself, which says so.
 func (r *report) Status(ctx context.Context) web.Status {
-	if r.leads() {
-		return r.whole(ctx)
-	}
 	asking, cancel := context.WithTimeout(ctx, leaderLimit)
 	defer cancel()
-	status, err := ask[web.Status](asking, r.peers.Ask, askStatus, nil)
-	if err != nil {
-		return r.leaderless(ctx, err)
+	for {
+		state := r.peers.Status()
+		if leading(state) {
+			return r.whole(ctx)
+		}
+		status, err := r.askLeader(asking, state.Leader)
+		switch {
+		case err == nil:
+			return status
+		case !errors.Is(err, errDeposed) || !r.awaitLeader(asking):
+			return r.leaderless(ctx, state.Leader, err)
+		}
 	}
-	return status
 }
 
 // whole is the cluster as its leader sees it.
@@ -38,26 +46,55 @@ func (r *report) whole(ctx context.Context) web.Status {
 
 // leaderless is the cluster as a node sees it that does not lead, and that no leader answers. What
 // the pipelines do, or whether they run at all, it does not know.
-func (r *report) leaderless(ctx context.Context, cause error) web.Status {
+func (r *report) leaderless(ctx context.Context, asked string, cause error) web.Status {
 	state := r.peers.Status()
 	state.Leader = ""
 	status := r.own(state)
-	if err := r.ready(); err != nil && errors.Is(cause, raftstate.ErrNoLeader) || errors.Is(cause, raftstate.ErrStopped) {
-		cause = cmp.Or(err, cause) // which says more: what this node waits for
+	r.addNodes(ctx, &status, state)
+	shows, fault := pipeline.Waiting, noLeader(state.ID, asked, status.Cluster.Nodes, cause)
+	if err := r.ready(); err != nil && !errors.Is(err, raftstate.ErrNoLeader) { // what it waits for, which says itself what helps
+		fault = &kafkasync.Fault{What: fmt.Sprintf("node %s gets no answer from a leader", state.ID), Err: err}
 	}
-	fault := &kafkasync.Fault{
-		Class: kafkasync.Wait, What: fmt.Sprintf("node %s gets no answer from a leader", state.ID), Err: cause,
-		Fix: "see to it that a majority of the nodes runs and reaches one another",
-	}
-	shows := pipeline.Waiting
-	if state.Role == "starting" { // which says itself for what
-		shows, fault.Fix = pipeline.Starting, ""
+	if state.Role == "starting" {
+		shows = pipeline.Starting
 	}
 	for i := range status.Pipelines {
-		status.Pipelines[i].State, status.Pipelines[i].Error = string(shows), fault.Error()
+		p := &status.Pipelines[i]
+		p.State, p.Error, p.LagBytes, p.LagSeconds = string(shows), fault.Error(), -1, -1
 	}
-	r.addNodes(ctx, &status, state)
 	return status
+}
+
+// noLeader says whether there can be a leader, and what it takes.
+func noLeader(id, asked string, nodes []web.Node, cause error) *kafkasync.Fault {
+	var answer, silent []string
+	for _, n := range nodes {
+		switch {
+		case n.Role == "learner" || n.Role == "awaited":
+		case n.Reachable:
+			answer = append(answer, n.ID)
+		default:
+			silent = append(silent, n.ID)
+		}
+	}
+	voters := len(answer) + len(silent)
+	fault := &kafkasync.Fault{Class: kafkasync.Wait, Err: raftstate.ErrNoLeader}
+	switch majority := voters/2 + 1; {
+	case len(answer) < majority:
+		reached := "nobody else"
+		if others := slices.DeleteFunc(slices.Clone(answer), func(one string) bool { return one == id }); len(others) > 0 {
+			reached = "only " + strings.Join(others, " and ")
+		}
+		fault.What = fmt.Sprintf("no node can lead: of the %d nodes that vote, %d must reach one another, and node %s reaches %s", voters, majority, id, reached)
+		fault.Fix = "start, or connect again, node " + strings.Join(silent, " or node ")
+	case asked != "":
+		fault.What, fault.Err = fmt.Sprintf("node %s, which leads as far as node %s knows, gives no answer", asked, id), cause
+		fault.Fix = "wait for seconds: a majority of the nodes is there, so that another one takes over; if none does, look at the logs of the nodes"
+	default:
+		fault.What = fmt.Sprintf("no node leads yet, and %s are a majority", strings.Join(answer, " and "))
+		fault.Fix = "wait for seconds: they vote; if none leads then, see whether they reach one another, and look at their logs"
+	}
+	return fault
 }
 
 // addNodes adds what the nodes say of themselves.
@@ -67,6 +104,7 @@ func (r *report) addNodes(ctx context.Context, status *web.Status, state raftsta
 	if len(state.Nodes) == 0 { // it does not take part yet
 		state.Nodes = []raftstate.Member{{ID: state.ID, Role: state.Role}}
 	}
+	committed := committedBy(state, replies)
 	var delays []delaysOf
 	for _, m := range state.Nodes {
 		if m.Role == "leader" && m.ID != state.Leader {
@@ -78,9 +116,9 @@ func (r *report) addNodes(ctx context.Context, status *web.Status, state raftsta
 		case !asked:
 			node.Error = awaited(m.ID)
 		case reply.err != nil:
-			node.Error = silent(reply.err)
+			node.Error = silent(m, reply.err)
 		default:
-			node.Reachable, node.Behind = true, reply.answer.Behind
+			node.Reachable, node.Behind = true, committed-min(committed, reply.answer.Applied)
 			if len(state.Nodes) > 1 { // alone, its pipelines say it
 				node.Error = outdated(reply.answer.Lacks)
 			}
@@ -94,11 +132,33 @@ func (r *report) addNodes(ctx context.Context, status *web.Status, state raftsta
 	status.Delays = mergeDelays(state.ID, delays)
 }
 
+// committedBy is up to where a node must have applied the log to be behind nobody. The leader knows; what it knew before
+// it asked counts, so that who keeps up is not behind by what was committed meanwhile. Without one it is the most that a node
+// knows: one that is cut off does not know what it lacks.
+func committedBy(state raftstate.Status, replies map[string]reply[self]) uint64 {
+	committed := state.Committed
+	if leading(state) {
+		return committed
+	}
+	for _, r := range replies {
+		committed = max(committed, r.answer.Committed)
+	}
+	return committed
+}
+
 // silent says why a node does not answer.
-func silent(err error) string {
-	fault := &kafkasync.Fault{What: "it does not answer", Err: err, Fix: "start it, or see why it cannot be reached"}
-	if errors.Is(err, context.DeadlineExceeded) { // which a library says in its own words
+func silent(m raftstate.Member, err error) string {
+	start := "kafkasync run --node " + m.ID
+	fault := &kafkasync.Fault{
+		What: "it does not answer", Err: err,
+		Fix: fmt.Sprintf("start it: %s; if it runs, see why it cannot be reached at %s", start, m.Address),
+	}
+	switch {
+	case errors.Is(err, context.DeadlineExceeded): // which a library says in its own words
 		fault.Err = fmt.Errorf("nothing came within %s", surveyLimit/time.Second*time.Second)
+		fault.Fix = fmt.Sprintf("see whether its machine lives, its process hangs, or a network drops what is sent to %s; to start it again is safe: %s", m.Address, start)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		fault.Err = fmt.Errorf("nothing listens at %s", m.Address)
 	}
 	return fault.Error()
 }

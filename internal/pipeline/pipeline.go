@@ -87,7 +87,7 @@ func (p *Pipeline) Status() *Status { return p.status }
 // ends with the lease. Reading stops at once; the batch in flight has 5 s more to become durable, the
 // last checkpoint 2 s after that. One call at a time.
 func (p *Pipeline) Run(ctx context.Context, lease Lease) error {
-	p.status.begin(lease.Epoch(), lease.Position())
+	p.status.begin(lease.Epoch(), lease.Position(), time.Now())
 	p.status.starting()
 	err := p.run(ctx, lease)
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
@@ -122,6 +122,8 @@ func (p *Pipeline) run(ctx context.Context, lease Lease) error {
 		return fmt.Errorf("opening the source: %w", err)
 	}
 	defer p.close("source", stream)
+	p.status.watch(stream, time.Now())
+	defer func() { p.status.watch(nil, time.Now()) }()
 	topics, err := p.cfg.Topics()
 	if err != nil {
 		return fmt.Errorf("naming the topics: %w", err)

@@ -37,12 +37,14 @@ type Snapshot struct {
 	// Position is the newest one that was committed.
 	Position source.Position
 	// LagBytes is about how much log is known not to be published: what is
-	// read and not published, and what the server has behind it.
+	// read and not published, and what the server has behind it. It is -1 while that is
+	// not known: another node runs the pipeline, or the log is not open.
 	LagBytes int64
 	// LagSeconds is the age of the commit of the oldest change that is read and
-	// not published; if there is none but the server is known to have more, the
-	// age of the newest published commit; else 0. What an interrupted run had
-	// read counts until the next run reads again, so an outage shows.
+	// not published; if there is none but more is known to follow, or nothing is known
+	// because the log is not open, the time since everything was last known to be published,
+	// or since this node was given the pipeline; else 0. What an interrupted run had
+	// read counts until the next run reads again, so an outage shows. It is -1 while another node runs the pipeline.
 	LagSeconds float64
 	Error      string             // what ended the last run; "" while all is well
 	Cause      string             // what of Error happened, without what is at risk and what fixes it
@@ -155,12 +157,28 @@ func (s *Status) Snapshot(now time.Time) Snapshot {
 	}
 }
 
-// begin shows a new run.
-func (s *Status) begin(epoch uint64, at source.Position) {
+// Left shows that another node is to run the pipeline: what is known of how far it is becomes old.
+func (s *Status) Left() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.state, s.err, s.cause, s.stall = Starting, "", "", ""
+	s.lag = lag{}
+}
+
+// begin shows a new run.
+func (s *Status) begin(epoch uint64, at source.Position, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lag.begin(epoch == s.epoch+1, now)
 	s.epoch, s.position = epoch, at
-	s.lag.begin()
+}
+
+// watch asks a stream for how much log it has left, if that can tell; nil: there is none open.
+func (s *Status) watch(stream source.Stream, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	watched, _ := stream.(source.Watched)
+	s.lag.watch(watched, now)
 }
 
 // committed shows a checkpoint.
@@ -182,7 +200,7 @@ func (s *Status) reading(b *source.Batch) {
 func (s *Status) publishedBatch(b *source.Batch, msgs []kafkasync.Message, took time.Duration, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.lag.published(b)
+	s.lag.published(now)
 	if len(msgs) > 0 {
 		s.publish.Observe(took.Seconds(), 1)
 	}

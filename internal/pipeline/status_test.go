@@ -9,6 +9,14 @@ import (
 	"github.com/kafkasync/kafkasync/source"
 )
 
+// tail is what a stream says that nobody has read.
+type tail struct {
+	bytes int64
+	since time.Time
+}
+
+func (t *tail) Behind() (int64, time.Time) { return t.bytes, t.since }
+
 func TestLagIsTheAgeOfTheOldestUnpublishedChange(t *testing.T) {
 	begin := time.Unix(1_700_000_000, 0)
 	at := func(s int) time.Time { return begin.Add(time.Duration(s) * time.Second) }
@@ -21,6 +29,7 @@ func TestLagIsTheAgeOfTheOldestUnpublishedChange(t *testing.T) {
 		return b
 	}
 	first, second, empty, more := batch(500, 10, 20), batch(0, 30), batch(0), batch(700, 40)
+	stream := &tail{bytes: -1}
 	var l lag
 	steps := []struct {
 		name    string
@@ -28,16 +37,25 @@ func TestLagIsTheAgeOfTheOldestUnpublishedChange(t *testing.T) {
 		seconds float64 // at 100 s
 		bytes   int64
 	}{
-		{"nothing is known", func() {}, 0, 0},
+		{"another node has it", func() {}, -1, -1},
+		{"a run begins", func() { l.begin(false, at(5)) }, 95, -1},
 		{"a batch is read", func() { l.read(first) }, 90, 500 + 32},
 		{"and one without changes", func() { l.read(empty) }, 90, 32 + 32},
-		{"the first is published", func() { l.published(first) }, 0, 32},
-		{"both are", func() { l.published(empty) }, 0, 0},
-		{"the server has more", func() { l.read(more); l.published(more) }, 60, 700},
+		{"the first is published", func() { l.published(at(50)) }, 0, 32},
+		{"both are", func() { l.published(at(50)) }, 0, 0},
+		{"the server has more", func() { l.read(more); l.published(at(60)) }, 50, 700},
 		{"caught up but for one", func() { l.read(second) }, 70, 32},
-		{"that run ends, another begins", func() { l.begin() }, 70, 0},
-		{"and another", func() { l.begin() }, 70, 0},
-		{"it reads", func() { l.read(empty) }, 0, 32},
+		{"that run ends, another begins", func() { l.begin(true, at(70)) }, 70, -1},
+		{"and another", func() { l.begin(true, at(75)) }, 70, -1},
+		{"its log is open", func() { l.watch(stream, at(76)) }, 70, -1},
+		{"it is seen how much there is", func() { *stream = tail{900, at(78)} }, 70, 900},
+		{"it reads", func() { l.read(empty) }, 22, 900 + 32},
+		{"more is written", func() { stream.bytes = 2000 }, 22, 2000 + 32},
+		{"it is published", func() { l.published(at(80)); *stream = tail{0, at(81)} }, 0, 0},
+		{"the log is closed", func() { l.watch(nil, at(82)) }, 18, -1},
+		{"another run cannot open it", func() { l.begin(true, at(90)) }, 18, -1},
+		{"another node had it meanwhile", func() { l.begin(false, at(95)) }, 5, -1},
+		{"its log was not read to the end", func() { l.watch(stream, at(96)); *stream = tail{10, at(97)}; l.watch(nil, at(99)) }, 3, -1},
 	}
 	for _, step := range steps {
 		step.do()
@@ -54,6 +72,33 @@ func TestLagIsTheAgeOfTheOldestUnpublishedChange(t *testing.T) {
 	}
 }
 
+// Else a node that led once would go on telling of a lag that grows.
+func TestTheLagIsOfWhoRunsThePipeline(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	later := now.Add(time.Hour)
+	s := NewStatus("shop")
+	lag := func(want float64) {
+		t.Helper()
+		if got := s.Snapshot(later); got.LagSeconds != want || got.LagBytes > 0 {
+			t.Errorf("got a lag of %v s and %d bytes, want %v s", got.LagSeconds, got.LagBytes, want)
+		}
+	}
+	lag(-1)
+	s.begin(3, "at", now)
+	s.SetState(Waiting, errors.New("this node no longer leads the cluster"))
+	lag(3600)
+	s.Left()
+	lag(-1)
+	if got := s.Snapshot(later); got.State != Starting || got.Error != "" {
+		t.Errorf("got %s, %q, want it to start with the next lease", got.State, got.Error)
+	}
+	s.begin(4, "at", now.Add(time.Minute))
+	s.begin(5, "at", now.Add(2*time.Minute)) // another run, after Postgres was away
+	lag(3600 - 60)
+	s.begin(7, "at", later.Add(-time.Second)) // nobody has said that another node had it
+	lag(1)
+}
+
 func TestSnapshotCountsChangesAndMessages(t *testing.T) {
 	s := NewStatus("shop")
 	now := time.Unix(1_700_000_000, 0)
@@ -65,7 +110,7 @@ func TestSnapshotCountsChangesAndMessages(t *testing.T) {
 		{Table: items, Op: kafkasync.Deleted, Committed: now},
 	}}
 	msgs := []kafkasync.Message{{Topic: "items"}, {Topic: "items"}, {Topic: "lines"}, {Topic: "items"}, {Topic: "items"}}
-	s.begin(7, "at")
+	s.begin(7, "at", now)
 	s.reading(b)
 	s.publishedBatch(b, msgs, 3*time.Millisecond, now)
 	s.committed("further")

@@ -6,8 +6,10 @@ package rdkafka
 import "C"
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 	"unsafe"
 
@@ -20,6 +22,8 @@ import (
 // one goroutine, but for Interrupt and Committed.
 type Consumer struct {
 	client // its queue has what happens to the group, errors and log lines; no records
+
+	asking sync.WaitGroup // calls of Committed that librdkafka has not ended
 }
 
 // Place is an offset of a partition, with the text that is committed beside it.
@@ -58,7 +62,7 @@ func NewConsumer(properties map[string]string) (*Consumer, error) {
 		C.rd_kafka_destroy(handle)
 		return nil, errors.New("opening a consumer: group.id is missing")
 	}
-	c := &Consumer{client{handle: handle, queue: queue}}
+	c := &Consumer{client: client{handle: handle, queue: queue}}
 	if code := C.rd_kafka_set_log_queue(handle, queue); code != 0 {
 		c.Close()
 		return nil, fmt.Errorf("reading librdkafka's log: %w", failure(code))
@@ -66,11 +70,16 @@ func NewConsumer(properties map[string]string) (*Consumer, error) {
 	return c, nil
 }
 
-// Close leaves the group and frees everything. All partitions must have been closed.
+// Close leaves the group and frees everything, as Release does. All partitions must have been closed.
 func (c *Consumer) Close() {
-	C.rd_kafka_consumer_close(c.handle) // what it says changes nothing any more
-	C.rd_kafka_queue_destroy(c.queue)
-	C.rd_kafka_destroy(c.handle)
+	Release(func() {
+		C.rd_kafka_set_log_level(c.handle, 0) // nobody reads it any more, and it would go to stderr
+		c.asking.Wait()
+		// It waits for a broker's word to every commit, and one that could not be sent is kept for as long as it takes.
+		C.rd_kafka_consumer_close(c.handle) // what it says changes nothing any more
+		C.rd_kafka_queue_destroy(c.queue)
+		C.rd_kafka_destroy(c.handle)
+	})
 }
 
 // Subscribe joins the group for these topics, in the place of those before.
@@ -147,28 +156,57 @@ func (c *Consumer) Unassign(places []Place) error {
 
 // Commit stores offsets and their texts for the group, as this member of this
 // generation: it fails if the group has gone on without it. It returns when a
-// broker has answered, or, with wait false, at once, and Poll returns a Committed later.
+// broker has answered, or none has within Patience: then it may still be done
+// later. With wait false it returns at once, and Poll returns a Committed later.
 func (c *Consumer) Commit(places []Place, wait bool) error {
 	list := listOf(places)
 	defer C.rd_kafka_topic_partition_list_destroy(list)
 	if !wait {
 		return failure(C.rd_kafka_commit_queue(c.handle, list, c.queue, nil, nil))
 	}
-	return committedError(C.rd_kafka_commit(c.handle, list, 0), list)
+	// rd_kafka_commit waits without a limit. The queue is disabled when it is destroyed: an answer that comes
+	// later is dropped, and the last one who refers to the queue frees it.
+	queue := C.rd_kafka_queue_new(c.handle)
+	defer C.rd_kafka_queue_destroy(queue)
+	if err := failure(C.rd_kafka_commit_queue(c.handle, list, queue, nil, nil)); err != nil {
+		return err
+	}
+	event := C.rd_kafka_queue_poll(queue, C.int(Patience.Milliseconds()))
+	if event == nil {
+		return ck.NewError(ck.ErrTimedOut, fmt.Sprintf("no broker has answered a commit for %s", Patience), false)
+	}
+	defer C.rd_kafka_event_destroy(event)
+	return committedError(C.rd_kafka_event_error(event), C.rd_kafka_event_topic_partition_list(event))
 }
 
 // Committed asks what the group has committed for partitions, and with which texts: in the order of places, with
-// the offset -1 where nothing is. Any goroutine may call it, beside the others.
+// the offset -1 where nothing is. It ends with ctx, or when limit is over. Any goroutine may call it, beside the others.
 //
 // An admin client must not be asked: librdkafka 2.15 reads memory that is not there when its
 // ListConsumerGroupOffsets meets a coordinator that is not ready (rd_kafka_handle_OffsetFetch
 // takes every client for a member of a group).
-func (c *Consumer) Committed(places []Place, limit time.Duration) ([]Place, error) {
+func (c *Consumer) Committed(ctx context.Context, places []Place, limit time.Duration) ([]Place, error) {
 	list := listOf(places)
-	defer C.rd_kafka_topic_partition_list_destroy(list)
-	if err := failure(C.rd_kafka_committed(c.handle, list, C.int(limit.Milliseconds()))); err != nil {
-		return nil, err
+	var found []Place
+	answered := make(chan error, 1)
+	c.asking.Go(func() { // librdkafka cannot be told to stop
+		defer C.rd_kafka_topic_partition_list_destroy(list)
+		err := failure(C.rd_kafka_committed(c.handle, list, C.int(limit.Milliseconds())))
+		if err == nil {
+			found, err = foundIn(list)
+		}
+		answered <- err
+	})
+	select {
+	case err := <-answered:
+		return found, err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
 	}
+}
+
+// foundIn is what was committed, by the answer for each partition.
+func foundIn(list *C.rd_kafka_topic_partition_list_t) ([]Place, error) {
 	found := placesOf(list)
 	for i := range found {
 		if err := failure(elements(list)[i].err); err != nil {

@@ -194,7 +194,7 @@ func TestACommitIsReadBackWithItsText(t *testing.T) {
 		t.Errorf("what came of it: %v", done.Err)
 	}
 	want := []rdkafka.Place{places[0], {Topic: "products", Partition: 1, Offset: -1}}
-	if got, err := c.Committed([]rdkafka.Place{{Topic: "products"}, {Topic: "products", Partition: 1}}, 10*time.Second); err != nil || !slices.Equal(got, want) {
+	if got, err := c.Committed(t.Context(), []rdkafka.Place{{Topic: "products"}, {Topic: "products", Partition: 1}}, 10*time.Second); err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %v, error %v, want %v", got, err, want)
 	}
 }

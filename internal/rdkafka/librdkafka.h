@@ -169,10 +169,12 @@ rd_kafka_resp_err_t rd_kafka_header_add(rd_kafka_headers_t *hdrs, const char *na
                                         const void *value, ssize_t value_size);
 rd_kafka_resp_err_t rd_kafka_producev(rd_kafka_t *rk, ...);
 
+rd_kafka_queue_t *rd_kafka_queue_new(rd_kafka_t *rk);
 rd_kafka_queue_t *rd_kafka_queue_get_main(rd_kafka_t *rk);
 void rd_kafka_queue_destroy(rd_kafka_queue_t *rkqu);
 void rd_kafka_queue_yield(rd_kafka_queue_t *rkqu);
 rd_kafka_event_t *rd_kafka_queue_poll(rd_kafka_queue_t *rkqu, int timeout_ms);
+void rd_kafka_set_log_level(rd_kafka_t *rk, int level);
 rd_kafka_resp_err_t rd_kafka_set_log_queue(rd_kafka_t *rk, rd_kafka_queue_t *rkqu);
 
 rd_kafka_event_type_t rd_kafka_event_type(const rd_kafka_event_t *rkev);
@@ -203,7 +205,6 @@ rd_kafka_resp_err_t rd_kafka_subscribe(rd_kafka_t *rk, const rd_kafka_topic_part
 rd_kafka_error_t *rd_kafka_incremental_assign(rd_kafka_t *rk, const rd_kafka_topic_partition_list_t *partitions);
 rd_kafka_error_t *rd_kafka_incremental_unassign(rd_kafka_t *rk, const rd_kafka_topic_partition_list_t *partitions);
 int rd_kafka_assignment_lost(rd_kafka_t *rk);
-rd_kafka_resp_err_t rd_kafka_commit(rd_kafka_t *rk, const rd_kafka_topic_partition_list_t *offsets, int async);
 rd_kafka_resp_err_t rd_kafka_committed(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *partitions, int timeout_ms);
 rd_kafka_resp_err_t rd_kafka_commit_queue(rd_kafka_t *rk, const rd_kafka_topic_partition_list_t *offsets, rd_kafka_queue_t *rkqu,
                                           void (*cb)(rd_kafka_t *rk, rd_kafka_resp_err_t err,

@@ -40,15 +40,17 @@ func NewProducer(properties map[string]string) (*Producer, error) {
 	return p, nil
 }
 
-// Close gives up what is not acknowledged. No other call may be under way or follow.
+// Close gives up what is not acknowledged, and frees everything, as Release does. No other call may be under way or follow.
 func (p *Producer) Close() {
-	// Without purging, librdkafka would try to deliver before it goes. These flags it does not refuse.
-	C.rd_kafka_purge(p.handle, C.RD_KAFKA_PURGE_F_QUEUE|C.RD_KAFKA_PURGE_F_INFLIGHT|C.RD_KAFKA_PURGE_F_NON_BLOCKING)
-	for _, t := range p.topics {
-		C.rd_kafka_topic_destroy(t.handle)
-	}
-	C.rd_kafka_queue_destroy(p.queue)
-	C.rd_kafka_destroy(p.handle)
+	Release(func() {
+		// Without purging, librdkafka would try to deliver before it goes. These flags it does not refuse.
+		C.rd_kafka_purge(p.handle, C.RD_KAFKA_PURGE_F_QUEUE|C.RD_KAFKA_PURGE_F_INFLIGHT|C.RD_KAFKA_PURGE_F_NON_BLOCKING)
+		for _, t := range p.topics {
+			C.rd_kafka_topic_destroy(t.handle)
+		}
+		C.rd_kafka_queue_destroy(p.queue)
+		C.rd_kafka_destroy(p.handle)
+	})
 }
 
 // Topic returns a handle that records and questions can name. It asks no broker.

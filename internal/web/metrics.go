@@ -59,8 +59,8 @@ func NewMetrics(
 		}),
 		leader:          desc("leader", "1 on the leader, else 0."),
 		streaming:       perPipeline("streaming", "1 while the pipeline reads the log, else 0."),
-		lagBytes:        perPipeline("lag_bytes", "Bytes of the log known to follow what is published."),
-		lagSeconds:      perPipeline("lag_seconds", "Age of the commit of the oldest change that is read and not published."),
+		lagBytes:        perPipeline("lag_bytes", "Bytes of the log known to follow what is published; none while that is not known."),
+		lagSeconds:      perPipeline("lag_seconds", "Age of the commit of the oldest change that is read and not published, or for how long nothing could be read; only on the node that runs the pipeline."),
 		gapsOpen:        perPipeline("gaps_open", "Gaps that nobody has closed: changes of a table that were not published."),
 		retained:        perPipeline("slot_retained_bytes", "Bytes of the log that the server keeps for the pipeline's slot."),
 		changes:         perPipeline("changes_total", "Changes published.", "table", "op"),
@@ -104,8 +104,12 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 
 func (m *Metrics) collect(ch chan<- prometheus.Metric, p *pipeline.Snapshot) {
 	send(ch, m.streaming, prometheus.GaugeValue, oneIf(p.State == pipeline.Streaming), p.Name)
-	send(ch, m.lagBytes, prometheus.GaugeValue, float64(p.LagBytes), p.Name)
-	send(ch, m.lagSeconds, prometheus.GaugeValue, p.LagSeconds, p.Name)
+	if p.LagBytes >= 0 { // else it is not known, and 0 would look like good news
+		send(ch, m.lagBytes, prometheus.GaugeValue, float64(p.LagBytes), p.Name)
+	}
+	if p.LagSeconds >= 0 {
+		send(ch, m.lagSeconds, prometheus.GaugeValue, p.LagSeconds, p.Name)
+	}
 	for at, n := range p.Changes {
 		send(ch, m.changes, prometheus.CounterValue, float64(n), p.Name, at.Table, at.Op.String())
 	}

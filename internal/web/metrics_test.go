@@ -41,7 +41,7 @@ func TestMetricsAreTheContract(t *testing.T) {
 			CommitToPublishSeconds: histogram.Histogram{Bounds: []float64{1}, Counts: []uint64{13, 0}, Sum: 1.5, Count: 13},
 		},
 		{
-			Name: "billing", State: pipeline.Stopped,
+			Name: "billing", State: pipeline.Stopped, LagBytes: -1, LagSeconds: 3600, // its log is not open
 			PublishSeconds:         histogram.Histogram{Bounds: []float64{1}, Counts: []uint64{0, 0}},
 			CommitToPublishSeconds: histogram.Histogram{Bounds: []float64{1}, Counts: []uint64{0, 0}},
 		},
@@ -70,8 +70,9 @@ func TestMetricsAreTheContract(t *testing.T) {
 func TestPipelineThatHasNotRunYetHasMetrics(t *testing.T) {
 	fresh := []pipeline.Snapshot{pipeline.NewStatus("shop").Snapshot(time.Now())}
 	got := scrape(t, web.NewMetrics(func() bool { return true }, func() []pipeline.Snapshot { return fresh }, nothingElse, noDelays))
-	if got.code != http.StatusOK || !strings.Contains(got.body, "\nkafkasync_pipeline_streaming{pipeline=\"shop\"} 0\n") {
-		t.Errorf("got %d %s, want 200 and a pipeline that does not stream", got.code, got.body)
+	if got.code != http.StatusOK || !strings.Contains(got.body, "\nkafkasync_pipeline_streaming{pipeline=\"shop\"} 0\n") ||
+		strings.Contains(got.body, "\nkafkasync_pipeline_lag") {
+		t.Errorf("got %d %s, want 200 and a pipeline that does not stream, of which it is not known how far it is", got.code, got.body)
 	}
 }
 

@@ -10,7 +10,9 @@ function element(tag, className, ...children) {
   return e;
 }
 
+// Below 0 is what is not known.
 function bytes(n) {
+  if (n < 0) return "not known";
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];
   let u = 0;
   for (; n >= 1024 && u < units.length - 1; u++) n /= 1024;
@@ -18,6 +20,7 @@ function bytes(n) {
 }
 
 function seconds(s) {
+  if (s < 0) return "not known";
   if (s === 0) return "0 s";
   if (s < 60) return s.toFixed(s < 10 ? 1 : 0) + " s";
   if (s < 3600) return (s / 60).toFixed(1) + " min";
@@ -135,9 +138,27 @@ function delays(all) {
   return section("Delays", rows, columns, (d) => below.get(d));
 }
 
+// At a glance: who leads, and who does not answer.
+function headline(cluster) {
+  const votes = (n) => n.role !== "learner" && n.role !== "awaited";
+  const voters = cluster.nodes.filter(votes);
+  const silent = cluster.nodes.filter((n) => !n.reachable);
+  const parts = [cluster.leader ? "leader " + cluster.leader : "no leader"];
+  if (!cluster.leader && voters.length > 1 && voters.filter((n) => n.reachable).length <= voters.length / 2) parts.push("no majority");
+  if (silent.length) parts.push("not answering: " + silent.map((n) => n.id).join(", "));
+  return { text: "cluster " + (cluster.id || "without an id yet") + " · " + parts.join(" · "), bad: !cluster.leader || silent.length > 0 };
+}
+
+function entries(n, leader) {
+  if (!n.reachable) return element("span", "state lost", "no answer");
+  if (leader) return String(n.behind);
+  return n.behind > 0 ? "at least " + n.behind : "not known";
+}
+
 function show(s) {
-  const leader = s.cluster.leader ? "leader " + s.cluster.leader : "no leader";
-  document.getElementById("summary").textContent = "cluster " + s.cluster.id + " · " + leader;
+  const summary = document.getElementById("summary"), head = headline(s.cluster);
+  summary.textContent = head.text;
+  summary.className = head.bad ? "state lost" : "";
   const main = [
     ...section("Pipelines", s.pipelines, [
       ["Name", "", (p) => p.name],
@@ -153,7 +174,7 @@ function show(s) {
       ["Node", "", (n) => n.id],
       ["Role", "", (n) => element("span", n.role, n.role)],
       ["Address", "code", (n) => n.address || "not known"],
-      ["Raft entries behind", "number", (n) => (n.reachable ? String(n.behind) : element("span", "state lost", "no answer"))],
+      ["Raft entries behind", "number", (n) => entries(n, s.cluster.leader)],
     ], (n) => fault(n.error)),
   ];
   main.push(...delays(s.delays));

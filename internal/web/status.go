@@ -31,7 +31,7 @@ type Node struct {
 	// Role is leader, follower, candidate, starting or stopped; learner: receives everything and does not vote yet;
 	// or awaited: was added and has not come yet.
 	Role      string `json:"role"`
-	Behind    uint64 `json:"behind"` // entries of the Raft log that it has not applied yet
+	Behind    uint64 `json:"behind"` // entries of the Raft log that are committed and that it has not applied; without a leader, at least
 	Reachable bool   `json:"reachable"`
 	Error     string `json:"error"` // what is wrong with it, and what fixes it; "" if all is well
 }
@@ -43,10 +43,10 @@ type Pipeline struct {
 	Holder     string   `json:"holder"` // the node that holds the lease; "" if none
 	Epoch      uint64   `json:"epoch"`  // grants of the lease so far
 	Position   string   `json:"position"`
-	LagBytes   int64    `json:"lag_bytes"`
-	LagSeconds float64  `json:"lag_seconds"`
-	Error      string   `json:"error"`  // what, what is at risk, and what fixes it; "" if all is well
-	Tables     []string `json:"tables"` // that are covered
+	LagBytes   int64    `json:"lag_bytes"`   // of the database's log; -1 while it is not known
+	LagSeconds float64  `json:"lag_seconds"` // -1 while it is not known
+	Error      string   `json:"error"`       // what, what is at risk, and what fixes it; "" if all is well
+	Tables     []string `json:"tables"`      // that are covered
 	// Uncovered are tables that a rule captures, and whose changes may be missing all the same.
 	Uncovered []Uncovered `json:"uncovered"`
 }

@@ -50,13 +50,13 @@ func Check(ctx context.Context, cfg Config, topics []Topic) []kafkasync.Finding 
 
 // checkReach returns how many brokers there are; 0 if none could be asked.
 func (s *Sink) checkReach(ctx context.Context) (int, []kafkasync.Finding) {
-	patience := checkReach
+	reach := checkReach
 	if refused(ctx, s.cfg.Brokers) {
-		patience = refusedReach
+		reach = refusedReach
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, reach)
 	defer cancel()
-	cluster, err := s.admin.DescribeCluster(ctx)
+	cluster, err := s.admin.DescribeCluster(ctx, patience(ctx))
 	if err == nil && len(cluster.Nodes) > 0 {
 		return len(cluster.Nodes), []kafkasync.Finding{{
 			ID: "K01", Severity: kafkasync.SeverityOK,
@@ -69,7 +69,7 @@ func (s *Sink) checkReach(ctx context.Context) (int, []kafkasync.Finding) {
 		}
 		s.window.setTrouble(err)
 	}
-	return 0, []kafkasync.Finding{finding("K01", s.silenceFault(patience))}
+	return 0, []kafkasync.Finding{finding("K01", s.silenceFault(reach))}
 }
 
 // refused reports whether each of the addresses says at once that nobody is
@@ -171,7 +171,7 @@ func (s *Sink) checkMissing(ctx context.Context, t Topic, missing error) []kafka
 
 // settings are those of one topic as they are in force, whoever set them.
 func (s *Sink) settings(ctx context.Context, name string) (map[string]string, error) {
-	results, err := s.admin.DescribeConfigs(ctx, []ck.ConfigResource{{Type: ck.ResourceTopic, Name: name}})
+	results, err := s.admin.DescribeConfigs(ctx, []ck.ConfigResource{{Type: ck.ResourceTopic, Name: name}}, patience(ctx))
 	if err != nil {
 		return nil, err
 	}

@@ -98,7 +98,7 @@ func (s *Sink) specification(name string, given map[string]string) ck.TopicSpeci
 }
 
 func (s *Sink) tryCreate(ctx context.Context, spec ck.TopicSpecification, dryRun bool) error {
-	results, err := s.admin.CreateTopics(ctx, []ck.TopicSpecification{spec}, ck.SetAdminValidateOnly(dryRun))
+	results, err := s.admin.CreateTopics(ctx, []ck.TopicSpecification{spec}, ck.SetAdminValidateOnly(dryRun), patience(ctx))
 	if err != nil {
 		return err
 	}

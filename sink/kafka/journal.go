@@ -8,6 +8,9 @@ import (
 )
 
 const (
+	// cacheTag is the facility of the lines about what brokers say of partitions that librdkafka cannot place yet, as while
+	// they have no leader: several a second then, and what waits for a leader says so itself.
+	cacheTag = "METADATAUPDATE"
 	// pidTag is the facility of the lines about the id of an idempotent producer.
 	pidTag = "GETPID"
 	// pidPatience is how long these lines may go on before they are news, and how
@@ -27,7 +30,7 @@ func (j *journal) add(line ck.LogEvent) {
 	const said = "librdkafka"
 	args := []any{"tag", line.Tag, "text", line.Message}
 	switch {
-	case line.Tag == pidTag && j.passing(line.Timestamp):
+	case line.Tag == cacheTag, line.Tag == pidTag && j.passing(line.Timestamp):
 		j.log.Debug(said, args...)
 	case line.Level <= 4: // syslog's warning, error, ...
 		j.log.Warn(said, args...)

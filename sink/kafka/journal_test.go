@@ -32,6 +32,7 @@ func TestWhatLibrdkafkaSaysIsLoggedByHowMuchItMatters(t *testing.T) {
 		{"a warning", []ck.LogEvent{{Tag: "FAIL", Level: 4}}, "WARN"},
 		{"a notice", []ck.LogEvent{{Tag: "GETSUBSCRIPTIONS", Level: 6}}, "INFO"},
 		{"debugging", []ck.LogEvent{{Tag: "BROKER", Level: 7}}, "DEBUG"},
+		{"a partition without a leader", []ck.LogEvent{{Tag: "METADATAUPDATE", Level: 4, Message: "Partition products(AAAA)[0]: new leader-1 not found in cache"}}, "DEBUG"},
 		{"no id for the producer at first", []ck.LogEvent{pid(0)}, "DEBUG"},
 		{"no id for the producer for ten seconds", everyHalfSecond, "WARN"},
 		{"no id for the producer, again after an hour", []ck.LogEvent{pid(0), pid(time.Hour)}, "DEBUG"},

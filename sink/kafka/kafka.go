@@ -120,7 +120,7 @@ func (s *Sink) Close() error {
 		return nil
 	}
 	s.broken = errClosed
-	s.admin.Close()
+	rdkafka.Release(s.admin.Close)
 	s.window.closed.Store(true)
 	s.producer.Interrupt() // so that the watcher sees it
 	<-s.watched

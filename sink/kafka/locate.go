@@ -70,7 +70,7 @@ func (s *Sink) offsets(ctx context.Context, topic ck.TopicDescription, wanted ck
 		asked[ck.TopicPartition{Topic: &topic.Name, Partition: int32(p.Partition)}] = wanted
 	}
 	// Uncommitted: what others write in transactions to the topic moves the end as soon as it is there.
-	answer, err := s.admin.ListOffsets(ctx, asked, ck.SetAdminIsolationLevel(ck.IsolationLevelReadUncommitted))
+	answer, err := s.admin.ListOffsets(ctx, asked, ck.SetAdminIsolationLevel(ck.IsolationLevelReadUncommitted), patience(ctx))
 	if err != nil {
 		return nil, err
 	}

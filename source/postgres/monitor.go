@@ -35,6 +35,7 @@ type monitor struct {
 	keeper *keeper
 	slot   *slotWatch
 	head   atomic.Uint64
+	level  atomic.Pointer[time.Time] // when nothing was found to be left, or the first look
 	done   chan struct{}
 }
 
@@ -44,6 +45,13 @@ func (m *monitor) wait() { <-m.done }
 // behind returns how many bytes of log are known to follow lsn.
 func (m *monitor) behind(lsn pglogrepl.LSN) int64 {
 	return max(0, int64(m.head.Load()-uint64(lsn)))
+}
+
+// compare notes when the stream has everything.
+func (m *monitor) compare(at pglogrepl.LSN) {
+	if now := time.Now(); m.level.Load() == nil || m.behind(at) == 0 {
+		m.level.Store(&now)
+	}
 }
 
 // run looks after the server until ctx ends. at tells how far the stream is.
@@ -97,6 +105,7 @@ func (m *monitor) watch(ctx context.Context, at func() pglogrepl.LSN) error {
 		if err := m.look(ctx, conn); err != nil {
 			return err
 		}
+		m.compare(at())
 		if now := at(); now != last {
 			last, since = now, time.Now()
 		} else if time.Since(since) >= heartbeatEvery {

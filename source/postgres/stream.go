@@ -270,6 +270,15 @@ func (s *stream) keepalive(r *reader) error {
 	return nil
 }
 
+// Behind is described at source.Watched.
+func (s *stream) Behind() (bytes int64, since time.Time) {
+	level := s.monitor.level.Load()
+	if level == nil {
+		return -1, time.Time{}
+	}
+	return s.monitor.behind(pglogrepl.LSN(s.reached.Load())), *level
+}
+
 // Confirm is described at source.Stream.
 func (s *stream) Confirm(_ context.Context, p source.Position) error {
 	at, err := parsePosition(p)
