@@ -1,6 +1,7 @@
 // Package devstack runs real servers on this machine for tests, the demo,
-// benchmarks and people: PostgreSQL with its standbys, PgBouncer and Apache
-// Kafka, as child processes on free loopback ports, in folders of their own.
+// benchmarks and people: PostgreSQL with its standbys, PgBouncer, MySQL and
+// MariaDB with their replicas, and Apache Kafka, as child processes on free
+// loopback ports, in folders of their own.
 //
 // It promises that a started server answers, that the error of one that does
 // not start shows the end of its log, and that no server and no temporary folder
@@ -28,6 +29,8 @@ const (
 	ComponentKafka     Component = "kafka"      // Apache Kafka's jars, and a Java runtime
 	ComponentKcat      Component = "kcat"       // the Kafka client for people
 	ComponentPgBouncer Component = "pgbouncer"  // the connection pooler
+	ComponentMySQL     Component = "mysql"      // the newest of Debian's, unpacked beside the system
+	ComponentMariaDB   Component = "mariadb"    // Debian 12's (10.11), likewise
 	ComponentLinters   Component = "linters"    // of what stands in deploy/: Linter
 	ComponentSystemd   Component = "systemd"    // for systemd-analyze; nothing is started
 )
@@ -69,6 +72,10 @@ func installLocked(ctx context.Context, log io.Writer, c Component) error {
 		return aptInstall(ctx, log, "kcat")
 	case ComponentPgBouncer:
 		return installPgBouncer(ctx, log)
+	case ComponentMySQL:
+		return flavourMySQL().install(ctx, log)
+	case ComponentMariaDB:
+		return flavourMariaDB().install(ctx, log)
 	case ComponentLinters:
 		return installLinters(ctx, log)
 	case ComponentSystemd:
@@ -77,8 +84,8 @@ func installLocked(ctx context.Context, log io.Writer, c Component) error {
 	if release := c.release(); release != "" {
 		return installVersion(ctx, log, release)
 	}
-	return fmt.Errorf("unknown component, want one of %s, %[1]s-14 to %[1]s-18, %[2]s, %s, %s, %s, %s",
-		ComponentPostgres, ComponentKafka, ComponentKcat, ComponentPgBouncer, ComponentLinters, ComponentSystemd)
+	return fmt.Errorf("unknown component, want one of %s, %[1]s-14 to %[1]s-18, %[2]s, %s, %s, %s, %s, %s, %s",
+		ComponentPostgres, ComponentKafka, ComponentKcat, ComponentPgBouncer, ComponentMySQL, ComponentMariaDB, ComponentLinters, ComponentSystemd)
 }
 
 func installed(c Component) bool {
@@ -93,6 +100,10 @@ func installed(c Component) bool {
 	case ComponentPgBouncer:
 		_, err := pgBouncerProgram()
 		return err == nil
+	case ComponentMySQL:
+		return flavourMySQL().installed()
+	case ComponentMariaDB:
+		return flavourMariaDB().installed()
 	case ComponentLinters:
 		return lintersInstalled()
 	case ComponentSystemd:

@@ -60,7 +60,10 @@ func query(t *testing.T, url, sql string) string {
 }
 
 func TestInstallOfWhatIsThereSaysNothing(t *testing.T) {
-	all := []devstack.Component{devstack.ComponentPostgres, devstack.ComponentKafka, devstack.ComponentKcat, devstack.ComponentLinters, devstack.ComponentSystemd}
+	all := []devstack.Component{
+		devstack.ComponentPostgres, devstack.ComponentKafka, devstack.ComponentKcat, devstack.ComponentMySQL, devstack.ComponentMariaDB,
+		devstack.ComponentLinters, devstack.ComponentSystemd,
+	}
 	install(t, all...)
 	var log bytes.Buffer
 	if err := devstack.Install(t.Context(), &log, all...); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -64,8 +65,9 @@ func launch(g *guard, c command) (*process, error) {
 // serverEnv is our environment without what would quietly configure a server.
 func serverEnv() []string {
 	env := make([]string, 0, len(os.Environ())+1)
+	foreign := []string{"PG", "MYSQL", "MARIADB", "LC_", "LANG"}
 	for _, v := range os.Environ() {
-		if !strings.HasPrefix(v, "PG") && !strings.HasPrefix(v, "LC_") && !strings.HasPrefix(v, "LANG") {
+		if !slices.ContainsFunc(foreign, func(prefix string) bool { return strings.HasPrefix(v, prefix) }) {
 			env = append(env, v)
 		}
 	}

@@ -61,6 +61,8 @@ func (s *shared[S]) close() error {
 //nolint:gochecknoglobals // one server per test process is what this package is for
 var (
 	postgres sync.Map // version: *shared[*devstack.Postgres]
+	mysql    shared[*devstack.MySQL]
+	mariadb  shared[*devstack.MySQL]
 	kafka    shared[*devstack.Kafka]
 	serial   atomic.Int64
 )
@@ -81,7 +83,7 @@ func Version() string { return os.Getenv(versionVariable) }
 // Without it nothing is left behind either, but nobody waits for the end.
 func Main(m *testing.M, last ...func() error) {
 	code := m.Run()
-	for _, stop := range append([]func() error{closePostgres, kafka.close}, last...) {
+	for _, stop := range append([]func() error{closePostgres, mysql.close, mariadb.close, kafka.close}, last...) {
 		if err := stop(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			code = max(code, 1)
@@ -120,6 +122,23 @@ func closePostgres() error {
 	return errors.Join(errs...)
 }
 
+// MySQL returns the process's MySQL. A test that stops or configures its server,
+// or purges its log, starts one of its own with devstack.StartMySQL.
+func MySQL(t testing.TB) *devstack.MySQL {
+	t.Helper()
+	return mysql.get(t, func(ctx context.Context) (*devstack.MySQL, error) {
+		return devstack.StartMySQL(ctx, devstack.MySQLConfig{})
+	}, devstack.ComponentMySQL)
+}
+
+// MariaDB is MySQL for the process's MariaDB.
+func MariaDB(t testing.TB) *devstack.MySQL {
+	t.Helper()
+	return mariadb.get(t, func(ctx context.Context) (*devstack.MySQL, error) {
+		return devstack.StartMariaDB(ctx, devstack.MySQLConfig{})
+	}, devstack.ComponentMariaDB)
+}
+
 // Kafka returns the process's Kafka, which creates topics when they are written to.
 func Kafka(t testing.TB) *devstack.Kafka {
 	t.Helper()
@@ -139,6 +158,24 @@ func Database(t testing.TB) string {
 // DatabaseOn is Database on a server that outlives the test.
 func DatabaseOn(t testing.TB, server *devstack.Postgres) string {
 	t.Helper()
+	return server.URL(create(t, server))
+}
+
+// DatabaseOnMySQL creates a database for the test on a MySQL or MariaDB that
+// outlives it, and returns its name: such a server's log is that of all its databases. It
+// is dropped after the test, with whoever is connected.
+func DatabaseOnMySQL(t testing.TB, server *devstack.MySQL) string {
+	t.Helper()
+	return create(t, server)
+}
+
+// create creates a database that ends with the test.
+func create(t testing.TB, server interface {
+	CreateDatabase(ctx context.Context, name string) error
+	DropDatabase(ctx context.Context, name string) error
+},
+) string {
+	t.Helper()
 	name := fmt.Sprintf("t%d_%.40s", serial.Add(1), label(t))
 	if err := server.CreateDatabase(t.Context(), name); err != nil {
 		t.Fatal(err)
@@ -150,7 +187,7 @@ func DatabaseOn(t testing.TB, server *devstack.Postgres) string {
 			t.Error(err)
 		}
 	})
-	return server.URL(name)
+	return name
 }
 
 // Topic returns a name for a topic, or for the beginning of several, that no

@@ -5,9 +5,11 @@ import (
 	"regexp"
 	"testing"
 
+	"github.com/go-mysql-org/go-mysql/mysql"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/kafkasync/kafkasync/internal/devstack"
 	"github.com/kafkasync/kafkasync/internal/devstack/devtest"
 )
 
@@ -36,10 +38,33 @@ func TestADatabaseEndsWithItsTest(t *testing.T) {
 	}
 }
 
+func TestADatabaseOnMySQLEndsWithItsTest(t *testing.T) {
+	for flavour, server := range map[string]*devstack.MySQL{"mysql": devtest.MySQL(t), "mariadb": devtest.MariaDB(t)} {
+		if got := server.Flavour(); got != flavour {
+			t.Errorf("got a %s, want a %s", got, flavour)
+		}
+		var name string
+		t.Run("the test, with a NAME/that needs care", func(t *testing.T) {
+			name = devtest.DatabaseOnMySQL(t, server)
+			if _, err := server.Connect(t.Context(), name); err != nil { // stays open: it must not be in the way
+				t.Fatal(err)
+			}
+			if other := devtest.DatabaseOnMySQL(t, server); other == name {
+				t.Errorf("got %s twice, want another database", other)
+			}
+		})
+		const unknownDatabase = 1049
+		var refused *mysql.MyError
+		if _, err := server.Connect(t.Context(), name); !errors.As(err, &refused) || refused.Code != unknownDatabase {
+			t.Errorf("%s: got %v, want that the database does not exist", flavour, err)
+		}
+	}
+}
+
 func TestTheServersAreShared(t *testing.T) {
-	postgres, kafka := devtest.Postgres(t), devtest.Kafka(t)
+	postgres, kafka, mysql, mariadb := devtest.Postgres(t), devtest.Kafka(t), devtest.MySQL(t), devtest.MariaDB(t)
 	t.Run("with another test", func(t *testing.T) {
-		if devtest.Postgres(t) != postgres || devtest.Kafka(t) != kafka {
+		if devtest.Postgres(t) != postgres || devtest.Kafka(t) != kafka || devtest.MySQL(t) != mysql || devtest.MariaDB(t) != mariadb {
 			t.Error("got two servers, want one")
 		}
 	})
