@@ -1,11 +1,12 @@
 # Both stages are of one Debian release: librdkafka is linked with glibc, and a program runs on no older one than it was made with.
 FROM golang:1.26-bookworm AS build
 WORKDIR /src
+ENV GOCACHE=/var/cache/go-build
 # The modules first: they are fetched again only when this list changes.
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN --mount=type=cache,target=/root/.cache/go-build \
+RUN --mount=type=cache,target=/var/cache/go-build \
     CGO_ENABLED=1 go build -trimpath -o /out/kafkasync ./cmd/kafkasync
 
 FROM debian:bookworm-slim
