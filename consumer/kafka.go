@@ -30,18 +30,21 @@ const (
 	leastFetched  = 50
 )
 
+// surveyLimit bounds the questions about partitions.
+const surveyLimit = 10 * time.Second
+
 // kafka is the Broker that is Kafka.
 type kafka struct{ cfg Config }
 
 // Join is described at broker.Broker. It counts the partitions first, of which each has its share of the memory.
 func (k *kafka) Join(ctx context.Context) (broker.Group, error) {
-	admin, err := ck.NewAdminClient(k.cfg.admin())
+	admin, err := ck.NewAdminClient(rdkafka.AdminConfig("kafkasync-consumer", k.cfg.Brokers, k.cfg.Kafka))
 	if err != nil {
 		return nil, k.cfg.refused(err)
 	}
-	offsets := &kafkaOffsets{admin: admin}
+	offsets := &rdkafka.Offsets{Admin: admin}
 	asking, cancel := context.WithTimeout(ctx, surveyLimit)
-	found, err := offsets.partitions(asking, k.cfg.Topics)
+	found, err := offsets.Partitions(asking, k.cfg.Topics)
 	cancel()
 	if err != nil {
 		admin.Close()
@@ -53,8 +56,8 @@ func (k *kafka) Join(ctx context.Context) (broker.Group, error) {
 		admin.Close()
 		return nil, k.cfg.refused(err)
 	}
-	offsets.consumer = consumer
-	return &kafkaGroup{Consumer: consumer, kafkaOffsets: offsets, log: k.cfg.Logger, size: size}, nil
+	offsets.Consumer = consumer
+	return &kafkaGroup{Consumer: consumer, Offsets: offsets, log: k.cfg.Logger, size: size}, nil
 }
 
 func (c Config) refused(err error) error {
@@ -106,24 +109,10 @@ func (c Config) properties(partitions int) map[string]string {
 	return m
 }
 
-// admin are the settings of the client that asks about topics and offsets.
-func (c Config) admin() *ck.ConfigMap {
-	m := ck.ConfigMap{"client.id": "kafkasync-consumer", "reconnect.backoff.max.ms": "1000", "enable.metrics.push": "false"}
-	for name, value := range c.Kafka {
-		m[name] = value
-	}
-	maps.Copy(m, ck.ConfigMap{
-		"bootstrap.servers":        strings.Join(c.Brokers, ","),
-		"allow.auto.create.topics": "false",
-		"log_level":                "0", // what matters comes as an error
-	})
-	return &m
-}
-
 // kafkaGroup is a Group of Kafka.
 type kafkaGroup struct {
 	*rdkafka.Consumer
-	*kafkaOffsets
+	*rdkafka.Offsets
 
 	log     *slog.Logger
 	size    int
@@ -157,7 +146,7 @@ func (g *kafkaGroup) Wake() { g.Interrupt() }
 // Close is described at broker.Group.
 func (g *kafkaGroup) Close() {
 	rdkafka.Release(func() {
-		g.admin.Close()
+		g.Admin.Close()
 		g.Consumer.Close()
 	})
 }

@@ -60,14 +60,14 @@ func (k *kafka) OpenSender(ctx context.Context, topic string) (broker.Sender, er
 
 // exists fails if there is no such topic: we create none in the application's name.
 func (c Config) exists(ctx context.Context, topic string) error {
-	admin, err := ck.NewAdminClient(c.admin())
+	admin, err := ck.NewAdminClient(rdkafka.AdminConfig("kafkasync-consumer", c.Brokers, c.Kafka))
 	if err != nil {
 		return c.refused(err)
 	}
 	defer admin.Close()
 	asking, cancel := context.WithTimeout(ctx, surveyLimit)
 	defer cancel()
-	found, err := (&kafkaOffsets{admin: admin}).partitions(asking, []string{topic})
+	found, err := (&rdkafka.Offsets{Admin: admin}).Partitions(asking, []string{topic})
 	if err != nil {
 		return err
 	}

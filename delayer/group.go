@@ -55,12 +55,4 @@ type Offsets interface {
 }
 
 // Partition is what the brokers know of a partition and of the group's place in it.
-type Partition struct {
-	Topic     string
-	ID        string // of the topic, as in kafkasync.Pair
-	Number    int32
-	Begin     int64 // the oldest offset that is there
-	End       int64 // the next one to be written
-	Committed int64 // by the group; -1: nothing
-	Note      string
-}
+type Partition = rdkafka.Standing

@@ -41,12 +41,12 @@ func (c Config) openKafka(partitions int) (Group, Offsets, func(), error) {
 			Fix: "correct them in the file", Err: err,
 		}
 	}
-	admin, err := ck.NewAdminClient(c.admin())
+	admin, err := ck.NewAdminClient(rdkafka.AdminConfig("kafkasync-delayer", c.Brokers, c.Properties))
 	if err != nil {
 		consumer.Close()
 		return nil, nil, nil, fmt.Errorf("opening Kafka's admin client: %w", err)
 	}
-	return &kafkaGroup{Consumer: consumer, log: c.Logger}, &kafkaOffsets{admin: admin, consumer: consumer}, func() {
+	return &kafkaGroup{Consumer: consumer, log: c.Logger}, &rdkafka.Offsets{Admin: admin, Consumer: consumer}, func() {
 		rdkafka.Release(func() {
 			admin.Close()
 			consumer.Close()
@@ -89,20 +89,6 @@ func (c Config) consumer(partitions int) map[string]string {
 	})
 	delete(m, "group.instance.id") // a member that ends gives its partitions to the others at once
 	return m
-}
-
-// admin returns the settings of the client that asks about topics and offsets.
-func (c Config) admin() *ck.ConfigMap {
-	m := ck.ConfigMap{"client.id": "kafkasync-delayer", "reconnect.backoff.max.ms": "1000", "enable.metrics.push": "false"}
-	for name, value := range c.Properties {
-		m[name] = value
-	}
-	maps.Copy(m, ck.ConfigMap{
-		"bootstrap.servers":        strings.Join(c.Brokers, ","),
-		"allow.auto.create.topics": "false",
-		"log_level":                "0", // what matters comes as an error
-	})
-	return &m
 }
 
 // Poll is described at Membership.

@@ -91,12 +91,4 @@ type Offsets interface {
 }
 
 // Partition is what the brokers know of a partition and of the group's place in it.
-type Partition struct {
-	Topic     string
-	ID        string // of the topic: one that was deleted and created again has another; "" if the brokers know none
-	Number    int32
-	Begin     int64 // the oldest offset that is there
-	End       int64 // the next one to be written
-	Committed int64 // by the group; -1: nothing
-	Note      string
-}
+type Partition = rdkafka.Standing

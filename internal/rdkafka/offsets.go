@@ -1,19 +1,47 @@
-package delayer
+package rdkafka
 
 import (
 	"context"
 	"fmt"
+	"maps"
+	"strings"
 	"time"
 
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
-
-	"github.com/kafkasync/kafkasync/internal/rdkafka"
 )
 
-// kafkaOffsets are Offsets of Kafka.
-type kafkaOffsets struct {
-	admin    *ck.AdminClient
-	consumer *rdkafka.Consumer
+// questionLimit bounds a question whose context has no deadline.
+const questionLimit = 10 * time.Second
+
+// Standing is what the brokers know of a partition and of the group's place in it.
+type Standing struct {
+	Topic     string
+	ID        string // of the topic, as in kafkasync.Pair: one that was deleted and created again has another; "" if the brokers know none
+	Number    int32
+	Begin     int64 // the oldest offset that is there
+	End       int64 // the next one to be written
+	Committed int64 // by the group; -1: nothing
+	Note      string
+}
+
+// Offsets asks about partitions. Any goroutine may call it.
+type Offsets struct {
+	Admin    *ck.AdminClient
+	Consumer *Consumer // asked for what is committed: see Consumer.Committed; only Survey needs it
+}
+
+// AdminConfig are the settings of the client that asks: a user's properties, under what has to be.
+func AdminConfig(clientID string, brokers []string, properties map[string]string) *ck.ConfigMap {
+	m := ck.ConfigMap{"client.id": clientID, "reconnect.backoff.max.ms": "1000", "enable.metrics.push": "false"}
+	for name, value := range properties {
+		m[name] = value
+	}
+	maps.Copy(m, ck.ConfigMap{
+		"bootstrap.servers":        strings.Join(brokers, ","),
+		"allow.auto.create.topics": "false",
+		"log_level":                "0", // what matters comes as an error
+	})
+	return &m
 }
 
 // at names a partition in what comes back from confluent-kafka-go, whose own keys hold pointers.
@@ -22,9 +50,9 @@ type at struct {
 	number int32
 }
 
-// Survey is described at Offsets. The end is asked for first: what is written meanwhile waits.
-func (o *kafkaOffsets) Survey(ctx context.Context, topics []string) ([]Partition, error) {
-	partitions, err := o.partitions(ctx, topics)
+// Survey returns the partitions of the topics that exist, in any order. The end is asked for first: what is written meanwhile comes later.
+func (o *Offsets) Survey(ctx context.Context, topics []string) ([]Standing, error) {
+	partitions, err := o.Partitions(ctx, topics)
 	if err != nil || len(partitions) == 0 {
 		return nil, err
 	}
@@ -36,11 +64,11 @@ func (o *kafkaOffsets) Survey(ctx context.Context, topics []string) ([]Partition
 	if err != nil {
 		return nil, fmt.Errorf("asking for the beginnings of partitions: %w", err)
 	}
-	places := make([]rdkafka.Place, len(partitions))
+	places := make([]Place, len(partitions))
 	for i := range partitions {
-		places[i] = rdkafka.Place{Topic: partitions[i].Topic, Partition: partitions[i].Number}
+		places[i] = Place{Topic: partitions[i].Topic, Partition: partitions[i].Number}
 	}
-	committed, err := o.consumer.Committed(ctx, places, remaining(ctx))
+	committed, err := o.Consumer.Committed(ctx, places, remaining(ctx))
 	if err != nil {
 		return nil, fmt.Errorf("asking for the offsets of the group: %w", err)
 	}
@@ -53,18 +81,18 @@ func (o *kafkaOffsets) Survey(ctx context.Context, topics []string) ([]Partition
 	return partitions, nil
 }
 
-// partitions are those of the topics that exist.
-func (o *kafkaOffsets) partitions(ctx context.Context, topics []string) ([]Partition, error) {
+// Partitions are those of the topics that exist, without their offsets.
+func (o *Offsets) Partitions(ctx context.Context, topics []string) ([]Standing, error) {
 	if len(topics) == 0 {
 		return nil, nil
 	}
-	described, err := o.admin.DescribeTopics(ctx, ck.NewTopicCollectionOfTopicNames(topics), patience(ctx))
+	described, err := o.Admin.DescribeTopics(ctx, ck.NewTopicCollectionOfTopicNames(topics), patience(ctx))
 	if err != nil {
 		return nil, fmt.Errorf("asking for topics: %w", err)
 	}
-	var found []Partition
+	var found []Standing
 	for _, t := range described.TopicDescriptions {
-		switch code := t.Error.Code(); code {
+		switch t.Error.Code() {
 		case ck.ErrNoError:
 		case ck.ErrUnknownTopicOrPart, ck.ErrUnknownTopic:
 			continue
@@ -76,19 +104,19 @@ func (o *kafkaOffsets) partitions(ctx context.Context, topics []string) ([]Parti
 			id = t.TopicID.String() // brokers before 2.8 know none
 		}
 		for _, p := range t.Partitions {
-			found = append(found, Partition{Topic: t.Name, ID: id, Number: int32(p.Partition)})
+			found = append(found, Standing{Topic: t.Name, ID: id, Number: int32(p.Partition)})
 		}
 	}
 	return found, nil
 }
 
 // list asks the same of all partitions.
-func (o *kafkaOffsets) list(ctx context.Context, partitions []Partition, spec ck.OffsetSpec) (map[at]int64, error) {
+func (o *Offsets) list(ctx context.Context, partitions []Standing, spec ck.OffsetSpec) (map[at]int64, error) {
 	asked := make(map[ck.TopicPartition]ck.OffsetSpec, len(partitions))
 	for i := range partitions {
 		asked[ck.TopicPartition{Topic: &partitions[i].Topic, Partition: partitions[i].Number}] = spec
 	}
-	answer, err := o.admin.ListOffsets(ctx, asked, ck.SetAdminIsolationLevel(ck.IsolationLevelReadUncommitted), patience(ctx))
+	answer, err := o.Admin.ListOffsets(ctx, asked, ck.SetAdminIsolationLevel(ck.IsolationLevelReadUncommitted), patience(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -116,12 +144,12 @@ func remaining(ctx context.Context) time.Duration {
 	if until, ok := ctx.Deadline(); ok {
 		return max(time.Millisecond, time.Until(until))
 	}
-	return surveyLimit
+	return questionLimit
 }
 
-// At is described at Offsets.
-func (o *kafkaOffsets) At(ctx context.Context, topic string, partition int32, t time.Time) (int64, error) {
-	one := []Partition{{Topic: topic, Number: partition}}
+// At returns the offset of the first record that was appended at the time or later; the end if there is none.
+func (o *Offsets) At(ctx context.Context, topic string, partition int32, t time.Time) (int64, error) {
+	one := []Standing{{Topic: topic, Number: partition}}
 	found, err := o.list(ctx, one, ck.NewOffsetSpecForTimestamp(t.UnixMilli()))
 	if err != nil {
 		return 0, fmt.Errorf("asking for the offset at a time: %w", err)
