@@ -41,9 +41,11 @@ func (k *kafka) OpenSender(ctx context.Context, topic string) (broker.Sender, er
 		"log_level":                "0", // what matters comes as an error
 		"acks":                     "all",
 		"enable.idempotence":       "true",
-		"partitioner":              "murmur2_random",
-		"message.timeout.ms":       "20000", // then the message is tried again, by us
-		"linger.ms":                "5",
+		// With more of them, a leader that is new may lose the first one: KAFKA-15591, explained in internal/rdkafka/topic.h.
+		"max.in.flight.requests.per.connection": "1",
+		"partitioner":                           "murmur2_random",
+		"message.timeout.ms":                    "20000", // then the message is tried again, by us
+		"linger.ms":                             "5",
 	})
 	producer, err := ck.NewProducer(&m)
 	if err != nil {

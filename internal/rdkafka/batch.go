@@ -5,6 +5,7 @@ import "C"
 
 import (
 	"encoding/binary"
+	"errors"
 	"unsafe"
 
 	"github.com/kafkasync/kafkasync"
@@ -13,8 +14,12 @@ import (
 // keep is how large a buffer may be to be used again.
 const keep = 1 << 20
 
-// PartitionByKey leaves the choice of the partition to librdkafka.
+// PartitionByKey is the partition on which every client finds the key; without one it is any.
 const PartitionByKey int32 = -1
+
+// ErrAlone is why Produce stops before a record: its partition's first one is not acknowledged
+// yet, and others must not overtake it. The next report may end that.
+var ErrAlone = errors.New("the first record of the partition is not acknowledged yet")
 
 // Batch is records on their way to librdkafka, laid out as bulk.h says. The zero
 // value is empty. Add copies, so what it was given can be reused.
@@ -71,12 +76,15 @@ func (b *Batch) Reset() {
 }
 
 // Produce hands the records over, in order, beginning with number from, until
-// librdkafka refuses one. It returns how many it took, and why not the next one.
-// It sends nothing itself and never waits.
+// librdkafka refuses one or ErrAlone. It returns how many it took, and why not the
+// next one. It sends nothing itself and never waits.
 func (p *Producer) Produce(b *Batch, from int) (int, error) {
 	if from == len(b.records) {
 		return 0, nil
 	}
 	done := C.ks_produce(p.handle, &b.records[from], C.int(len(b.records)-from), (*C.char)(unsafe.Pointer(unsafe.SliceData(b.bytes))))
+	if done.alone != 0 {
+		return int(done.taken), ErrAlone
+	}
 	return int(done.taken), failure(done.err)
 }

@@ -17,13 +17,13 @@ static rd_kafka_headers_t *headers_of(const ks_record *r, const char *at) {
   return headers;
 }
 
-static rd_kafka_resp_err_t produce_one(rd_kafka_t *rk, const ks_record *r, const char *at) {
+static rd_kafka_resp_err_t produce_one(rd_kafka_t *rk, ks_topic *t, int32_t partition, const ks_record *r, const char *at) {
   size_t key = r->key > 0 ? r->key : 0, value = r->value > 0 ? r->value : 0;
   rd_kafka_headers_t *headers = headers_of(r, at + key + value);
   rd_kafka_resp_err_t err = rd_kafka_producev(
       rk,
-      RD_KAFKA_VTYPE_RKT, (rd_kafka_topic_t *)r->topic,
-      RD_KAFKA_VTYPE_PARTITION, r->partition,
+      RD_KAFKA_VTYPE_RKT, t->handle,
+      RD_KAFKA_VTYPE_PARTITION, partition,
       RD_KAFKA_VTYPE_MSGFLAGS, RD_KAFKA_MSG_F_COPY,
       RD_KAFKA_VTYPE_KEY, r->key < 0 ? NULL : at, key,
       RD_KAFKA_VTYPE_VALUE, r->value < 0 ? NULL : at + key, value,
@@ -35,14 +35,36 @@ static rd_kafka_resp_err_t produce_one(rd_kafka_t *rk, const ks_record *r, const
   return err;
 }
 
+// produce_next does so unless the record's partition is waiting.
+static void produce_next(rd_kafka_t *rk, ks_topic *t, const ks_record *r, const char *at, int64_t now, ks_produced *done) {
+  const char *key = r->key < 0 ? NULL : at;
+  int32_t partition = r->partition >= 0 ? r->partition : ks_place(t, key, key ? (size_t)r->key : 0);
+  pthread_mutex_lock(&t->lock);
+  ks_partition_state *state = ks_state(t, partition < 0 ? 0 : partition);
+  if (!state)
+    done->err = RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE;
+  else if (state->alone)
+    done->alone = 1;
+  else
+    // By its key librdkafka places it itself: it is the first to know of new partitions.
+    done->err = produce_one(rk, t, r->partition < 0 && key ? RD_KAFKA_PARTITION_UA : partition, r, at);
+  // If there are more partitions since the last record, this one may be on another, but on a new one it is the first.
+  int32_t elsewhere = ks_placed(t);
+  if (elsewhere >= 0 && elsewhere != partition)
+    state = ks_state(t, elsewhere);
+  if (state && !done->err && !done->alone) {
+    ks_sent(state, now);
+    done->taken++;
+  }
+  pthread_mutex_unlock(&t->lock);
+}
+
 ks_produced ks_produce(rd_kafka_t *rk, const ks_record *records, int count, const char *bytes) {
-  ks_produced done = {0, 0};
-  while (done.taken < count) {
+  ks_produced done = {0, 0, 0};
+  int64_t now = ks_now();
+  while (done.taken < count && !done.err && !done.alone) {
     const ks_record *r = &records[done.taken];
-    done.err = produce_one(rk, r, bytes + r->at);
-    if (done.err)
-      break;
-    done.taken++;
+    produce_next(rk, (ks_topic *)r->topic, r, bytes + r->at, now, &done);
   }
   return done;
 }
@@ -54,6 +76,8 @@ static void count_reports(rd_kafka_event_t *event, ks_report *report) {
     if (!m->err) {
       report->records++;
       report->bytes += (intptr_t)m->_private;
+      if (!last || last->rkt != m->rkt || last->partition != m->partition)
+        ks_acked(rd_kafka_topic_opaque(m->rkt), m->partition);
       last = m;
     } else if (!report->refused) {
       report->refused = m->err;
@@ -87,10 +111,10 @@ void ks_poll(rd_kafka_queue_t *queue, ks_report *report) {
   }
 }
 
-ks_partitions ks_ask(rd_kafka_t *rk, rd_kafka_topic_t *topic, int timeout_ms) {
+ks_partitions ks_ask(rd_kafka_t *rk, ks_topic *topic, int timeout_ms) {
   ks_partitions found = {0, 0, 0};
   const struct rd_kafka_metadata *metadata;
-  found.err = rd_kafka_metadata(rk, 0, topic, &metadata, timeout_ms);
+  found.err = rd_kafka_metadata(rk, 0, topic ? topic->handle : NULL, &metadata, timeout_ms);
   if (found.err)
     return found;
   if (topic && metadata->topic_cnt > 0) {
@@ -99,6 +123,8 @@ ks_partitions ks_ask(rd_kafka_t *rk, rd_kafka_topic_t *topic, int timeout_ms) {
     found.count = t->partition_cnt;
     for (int i = 0; i < t->partition_cnt; i++)
       found.leaderless += t->partitions[i].leader < 0;
+    if (!t->err)
+      topic->count = t->partition_cnt;
   }
   rd_kafka_metadata_destroy(metadata);
   return found;

@@ -2,13 +2,13 @@
 #ifndef KAFKASYNC_BULK_H
 #define KAFKASYNC_BULK_H
 
-#include "librdkafka.h"
+#include "topic.h"
 
 // One record. Its bytes begin at `at` in the batch's buffer: the key, the value,
 // and for each header two uint32_t, the lengths of name and value, and then these.
 // It holds no pointer of Go's, and topic is a number so that cgo need not look.
 typedef struct {
-  uintptr_t topic; // rd_kafka_topic_t *
+  uintptr_t topic; // ks_topic *
   int64_t cost;    // comes back in ks_report.bytes
   uint64_t at;
   int64_t key, value; // lengths; -1: there is none
@@ -18,10 +18,11 @@ typedef struct {
 
 typedef struct {
   int taken;
-  rd_kafka_resp_err_t err; // why the next one was not; 0: all were
+  rd_kafka_resp_err_t err; // why the next one was not
+  int alone;               // or: it has to wait for one before it (see topic.h)
 } ks_produced;
 
-// ks_produce hands records over, in order, until one is refused. librdkafka copies
+// ks_produce hands records over, in order, until one is refused or has to wait. librdkafka copies
 // all bytes, so nothing of the caller's is used after it returns.
 ks_produced ks_produce(rd_kafka_t *rk, const ks_record *records, int count, const char *bytes);
 
@@ -45,6 +46,6 @@ typedef struct {
 
 // ks_ask asks a broker for the topic's partitions, which librdkafka then knows
 // as well; without a topic it only sees whether a broker answers.
-ks_partitions ks_ask(rd_kafka_t *rk, rd_kafka_topic_t *topic, int timeout_ms);
+ks_partitions ks_ask(rd_kafka_t *rk, ks_topic *topic, int timeout_ms);
 
 #endif

@@ -33,11 +33,8 @@ func filled(t *testing.T, n int) string {
 				[]kafkasync.Header{{Key: "op", Value: []byte("c")}, {Key: "none"}})
 		}
 	}
-	if taken, err := p.Produce(&batch, 0); taken != 2*n || err != nil {
-		t.Fatalf("got %d records taken, error %v, want %d", taken, err, 2*n)
-	}
-	for acknowledged := int64(0); acknowledged < int64(2*n); {
-		acknowledged += p.Poll().Records
+	for _, arrived, _ := produceAll(t, p, &batch); arrived < int64(2*n); {
+		arrived += acknowledged(t, p).Records
 	}
 	return brokers
 }

@@ -43,6 +43,7 @@ enum {
   RD_KAFKA_VTYPE_HEADERS = 10,
 };
 #define RD_KAFKA_PARTITION_UA ((int32_t)-1)
+#define RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE (-194)
 #define RD_KAFKA_MSG_F_COPY 0x2
 #define RD_KAFKA_PURGE_F_QUEUE 0x1
 #define RD_KAFKA_PURGE_F_INFLIGHT 0x2
@@ -139,6 +140,7 @@ _Static_assert(sizeof(rd_kafka_resp_err_t) == sizeof(int) && sizeof(rd_kafka_con
 _Static_assert(RD_KAFKA_PRODUCER == 0 && RD_KAFKA_CONSUMER == 1 && RD_KAFKA_MSG_F_COPY == 2, "numbers differ");
 _Static_assert(RD_KAFKA_VTYPE_END == 0 && RD_KAFKA_VTYPE_RKT == 2 && RD_KAFKA_VTYPE_PARTITION == 3 && RD_KAFKA_VTYPE_VALUE == 4 &&
   RD_KAFKA_VTYPE_KEY == 5 && RD_KAFKA_VTYPE_OPAQUE == 6 && RD_KAFKA_VTYPE_MSGFLAGS == 7 && RD_KAFKA_VTYPE_HEADERS == 10, "numbers differ");
+_Static_assert(RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE == -194, "numbers differ");
 _Static_assert(RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME == 2, "numbers differ");
 _Static_assert(RD_KAFKA_PURGE_F_QUEUE == 1 && RD_KAFKA_PURGE_F_INFLIGHT == 2 && RD_KAFKA_PURGE_F_NON_BLOCKING == 4, "numbers differ");
 _Static_assert(RD_KAFKA_EVENT_DR == 1 && RD_KAFKA_EVENT_LOG == 4 && RD_KAFKA_EVENT_ERROR == 8 &&
@@ -159,6 +161,15 @@ rd_kafka_resp_err_t rd_kafka_test_fatal_error(rd_kafka_t *rk, rd_kafka_resp_err_
 rd_kafka_topic_t *rd_kafka_topic_new(rd_kafka_t *rk, const char *topic, rd_kafka_topic_conf_t *conf);
 void rd_kafka_topic_destroy(rd_kafka_topic_t *rkt);
 const char *rd_kafka_topic_name(const rd_kafka_topic_t *rkt);
+void *rd_kafka_topic_opaque(const rd_kafka_topic_t *rkt);
+rd_kafka_topic_conf_t *rd_kafka_default_topic_conf_dup(rd_kafka_t *rk);
+void rd_kafka_topic_conf_destroy(rd_kafka_topic_conf_t *topic_conf);
+void rd_kafka_topic_conf_set_opaque(rd_kafka_topic_conf_t *conf, void *rkt_opaque);
+void rd_kafka_topic_conf_set_partitioner_cb(rd_kafka_topic_conf_t *topic_conf,
+                                            int32_t (*partitioner)(const rd_kafka_topic_t *rkt, const void *keydata, size_t keylen,
+                                                                   int32_t partition_cnt, void *rkt_opaque, void *msg_opaque));
+int32_t rd_kafka_msg_partitioner_murmur2_random(const rd_kafka_topic_t *rkt, const void *key, size_t keylen, int32_t partition_cnt,
+                                                void *rkt_opaque, void *msg_opaque);
 rd_kafka_resp_err_t rd_kafka_metadata(rd_kafka_t *rk, int all_topics, rd_kafka_topic_t *only_rkt,
                                       const struct rd_kafka_metadata **metadatap, int timeout_ms);
 void rd_kafka_metadata_destroy(const struct rd_kafka_metadata *metadata);

@@ -23,7 +23,7 @@ type Producer struct {
 // Topic is librdkafka's handle of a topic; it ends with its producer.
 type Topic struct {
 	name   string
-	handle *C.rd_kafka_topic_t
+	handle *C.ks_topic
 }
 
 // NewProducer starts librdkafka with its own properties. It does not wait for a broker.
@@ -46,18 +46,24 @@ func (p *Producer) Close() {
 		// Without purging, librdkafka would try to deliver before it goes. These flags it does not refuse.
 		C.rd_kafka_purge(p.handle, C.RD_KAFKA_PURGE_F_QUEUE|C.RD_KAFKA_PURGE_F_INFLIGHT|C.RD_KAFKA_PURGE_F_NON_BLOCKING)
 		for _, t := range p.topics {
-			C.rd_kafka_topic_destroy(t.handle)
+			C.ks_topic_destroy(t.handle)
 		}
 		C.rd_kafka_queue_destroy(p.queue)
 		C.rd_kafka_destroy(p.handle)
 	})
 }
 
-// Topic returns a handle that records and questions can name. It asks no broker.
+// Topic returns a handle that records and questions can name. It asks no broker:
+// that is for Partitions, before the first record.
 func (p *Producer) Topic(name string) (*Topic, error) {
+	for _, t := range p.topics {
+		if t.name == name {
+			return t, nil
+		}
+	}
 	cName := C.CString(name)
 	defer C.free(unsafe.Pointer(cName))
-	handle := C.rd_kafka_topic_new(p.handle, cName, nil)
+	handle := C.ks_topic_new(p.handle, cName)
 	if handle == nil { // the name is all it looks at
 		return nil, ck.NewError(ck.ErrInvalidArg, fmt.Sprintf("%q cannot be the name of a topic", name), false)
 	}

@@ -41,7 +41,7 @@ func TestOurDeclarationsAreThoseOfLibrdkafka(t *testing.T) {
 	real := filepath.Join(bundled, "kafka", "librdkafka_vendor", "rdkafka.h")
 	cc := strings.Fields(output(t, "go", "env", "CC"))
 	compile := func(dir string) ([]byte, error) {
-		args := append(cc[1:], "-fsyntax-only", "-Wall", "-Werror", "-include", real, filepath.Join(dir, "bulk.c"), filepath.Join(dir, "consume.c"))
+		args := append(cc[1:], "-fsyntax-only", "-Wall", "-Werror", "-include", real, filepath.Join(dir, "bulk.c"), filepath.Join(dir, "topic.c"), filepath.Join(dir, "consume.c"))
 		return exec.CommandContext(t.Context(), cc[0], args...).CombinedOutput()
 	}
 	if out, err := compile("."); err != nil {
@@ -57,7 +57,7 @@ func TestOurDeclarationsAreThoseOfLibrdkafka(t *testing.T) {
 		t.Run("a mistake is seen in "+name, func(t *testing.T) {
 			dir := t.TempDir()
 			was, is, _ := strings.Cut(plant, "\x00")
-			for _, file := range []string{"bulk.c", "bulk.h", "consume.c", "consume.h", "librdkafka.h"} {
+			for _, file := range []string{"bulk.c", "bulk.h", "topic.c", "topic.h", "consume.c", "consume.h", "librdkafka.h"} {
 				text, err := os.ReadFile(file)
 				if err != nil {
 					t.Fatal(err)
@@ -101,21 +101,44 @@ func TestCostsComeBackWithTheAcknowledgements(t *testing.T) {
 		batch.Add(products, rdkafka.PartitionByKey, i<<30, []byte{byte(i)}, nil, []kafkasync.Header{{Key: "op", Value: []byte("c")}})
 		want += i << 30
 	}
-	if n, err := p.Produce(&batch, 0); n != records || err != nil {
-		t.Fatalf("got %d records taken, error %v, want %d, nil", n, err, records)
+	stops, got, costs := produceAll(t, p, &batch)
+	if stops == 0 {
+		t.Error("got no stop behind the first record of a partition, want some")
 	}
 	batch.Reset() // librdkafka has copies
-	var got, costs int64
 	for got < records {
-		r := p.Poll()
-		if r.Refused != nil {
-			t.Fatalf("topic %s: got %v, want it acknowledged", r.Topic, r.Refused)
-		}
+		r := acknowledged(t, p)
 		got, costs = got+r.Records, costs+r.Bytes
 	}
 	if got != records || costs != want {
 		t.Errorf("got %d records of cost %d back, want %d of %d", got, costs, records, want)
 	}
+}
+
+// produceAll hands over all of a batch. It returns how often that had to wait, and what was acknowledged meanwhile.
+func produceAll(t *testing.T, p *rdkafka.Producer, batch *rdkafka.Batch) (stops int, records, costs int64) {
+	t.Helper()
+	for taken := 0; ; stops++ {
+		n, err := p.Produce(batch, taken)
+		taken += n
+		if err == nil && taken == batch.Len() {
+			return stops, records, costs
+		}
+		if !errors.Is(err, rdkafka.ErrAlone) {
+			t.Fatalf("got %d records taken, error %v, want all %d", taken, err, batch.Len())
+		}
+		r := acknowledged(t, p)
+		records, costs = records+r.Records, costs+r.Bytes
+	}
+}
+
+func acknowledged(t *testing.T, p *rdkafka.Producer) rdkafka.Report {
+	t.Helper()
+	r := p.Poll()
+	if r.Refused != nil {
+		t.Fatalf("topic %s: got %v, want it acknowledged", r.Topic, r.Refused)
+	}
+	return r
 }
 
 func TestProduceStopsAtTheRecordThatIsNotTaken(t *testing.T) {
@@ -124,7 +147,8 @@ func TestProduceStopsAtTheRecordThatIsNotTaken(t *testing.T) {
 	var batch rdkafka.Batch
 	add := func(n, size int) {
 		for range n {
-			batch.Add(products, rdkafka.PartitionByKey, 7, []byte("key"), make([]byte, size), nil)
+			// Each on another partition, so that none has to wait for one before it.
+			batch.Add(products, int32(batch.Len()), 7, []byte("key"), make([]byte, size), nil)
 		}
 	}
 	produce := func(from, want int, code ck.ErrorCode) {

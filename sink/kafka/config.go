@@ -121,7 +121,6 @@ func (c Config) producer(inFlight int64) map[string]string {
 		"acks":                     "all",
 		"enable.idempotence":       "true",
 		"message.timeout.ms":       "0", // never give up
-		"partitioner":              "murmur2_random",
 		"allow.auto.create.topics": "false",
 		// A net under our own accounting, which counts overhead as well and so stops earlier.
 		"queue.buffering.max.kbytes":   strconv.FormatInt(max(1, 2*inFlight/1024), 10),

@@ -2,6 +2,7 @@ package kafka_test
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"strings"
 	"testing"
@@ -86,8 +87,8 @@ func readFrom(t testing.TB, brokers []string, topic string, n int) []record {
 	ended := make(map[int32]bool)
 	for deadline := time.Now().Add(time.Minute); len(ended) < len(places) || len(records) < n; {
 		if time.Now().After(deadline) {
-			t.Fatalf("topic %s: got %d records and the end of %d of %d partitions, want at least %d records",
-				topic, len(records), len(ended), len(places), n)
+			t.Fatalf("topic %s: got %d records and the end of %d of %d partitions, want at least %d records; %s",
+				topic, len(records), len(ended), len(places), n, missing(consumer, topic, records))
 		}
 		switch e := consumer.Poll(100).(type) {
 		case *ck.Message:
@@ -103,6 +104,23 @@ func readFrom(t testing.TB, brokers []string, topic string, n int) []record {
 		}
 	}
 	return records
+}
+
+// missing tells whether records are not in Kafka or were only not read.
+func missing(consumer *ck.Consumer, topic string, records []record) string {
+	next := make(map[int32]int64)
+	var found []string
+	for _, r := range records {
+		if r.Offset != next[r.Partition] {
+			found = append(found, fmt.Sprintf("partition %d goes on from offset %d at %d", r.Partition, next[r.Partition], r.Offset))
+		}
+		next[r.Partition] = r.Offset + 1
+	}
+	for partition, read := range next {
+		low, high, err := consumer.QueryWatermarkOffsets(topic, partition, 5000)
+		found = append(found, fmt.Sprintf("partition %d was read up to %d and holds %d to %d (%v)", partition, read, low, high, err))
+	}
+	return strings.Join(found, "; ")
 }
 
 func decode(t testing.TB, e *ck.Message) record {

@@ -13,6 +13,10 @@ import (
 	"time"
 
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
 
 	"github.com/kafkasync/kafkasync"
 	"github.com/kafkasync/kafkasync/internal/devstack/devtest"
@@ -281,4 +285,60 @@ func TestOpenRefusesWhatLibrdkafkaDoesNotKnow(t *testing.T) {
 	if kafkasync.ClassOf(err) != kafkasync.Stop || !strings.Contains(err.Error(), "no.such.property") {
 		t.Errorf("got %v, want a fault of class stop that names the property", err)
 	}
+}
+
+// A broker that does not know a producer takes any sequence number from it. If it becomes the partition's leader between
+// the first request and the second, librdkafka calls the first one's records delivered: KAFKA-15591.
+func TestWhatALeaderRefusesAtFirstIsNotLost(t *testing.T) {
+	topics := []string{"warm", "t1", "t2", "t3", "t4"}
+	cluster, cfg := fake(t, kfake.SeedTopics(4, topics...), kfake.MaxVersions(kversion.V4_0_0()))
+	s := open(t, cfg, kafka.Options{})
+	// With a connection that is there the first request leaves with a record or two.
+	if err := s.Publish(t.Context(), sinktest.Messages(topics[0], 1, 100)); err != nil {
+		t.Fatal(err)
+	}
+	refused := make(map[string]bool)
+	cluster.ControlKey(int16(kmsg.Produce), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.KeepControl()
+		req := r.(*kmsg.ProduceRequest)
+		topic, partition := req.Topics[0].Topic, req.Topics[0].Partitions[0].Partition // librdkafka writes to one at a time
+		if place := fmt.Sprint(topic, partition); !refused[place] {
+			refused[place] = true
+			select { // if the next requests do not wait, they are on their way by then
+			case <-time.After(20 * time.Millisecond):
+			case <-t.Context().Done():
+			}
+			return notLeader(req), nil, true
+		}
+		return nil, nil, false
+	})
+	for _, topic := range topics[1:] {
+		msgs := sinktest.Messages(topic, 1, 1000)
+		if err := s.Publish(t.Context(), msgs); err != nil {
+			t.Fatal(err)
+		}
+		seen := make(map[int64]int)
+		for _, r := range readFrom(t, cfg.Brokers, topic, 0) {
+			seen[r.Seq]++
+		}
+		for _, m := range msgs {
+			if seen[m.Seq] != 1 {
+				t.Errorf("topic %s, seq %d: got it %d times after its acknowledgement, want once", topic, m.Seq, seen[m.Seq])
+			}
+		}
+	}
+	if len(refused) != 4*(len(topics)-1) {
+		t.Errorf("got the first request of %d partitions refused, want all %d", len(refused), 4*(len(topics)-1))
+	}
+}
+
+// notLeader answers a request for one partition.
+func notLeader(req *kmsg.ProduceRequest) *kmsg.ProduceResponse {
+	partition := kmsg.NewProduceResponseTopicPartition()
+	partition.Partition, partition.ErrorCode = req.Topics[0].Partitions[0].Partition, kerr.NotLeaderForPartition.Code
+	topic := kmsg.NewProduceResponseTopic()
+	topic.Topic, topic.Partitions = req.Topics[0].Topic, []kmsg.ProduceResponseTopicPartition{partition}
+	resp := req.ResponseKind().(*kmsg.ProduceResponse)
+	resp.Topics = []kmsg.ProduceResponseTopic{topic}
+	return resp
 }

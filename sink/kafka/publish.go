@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -109,6 +110,12 @@ func (s *Sink) handOver(ctx context.Context) error {
 		held := s.window.held.Add(-b.cost)
 		if err == nil {
 			return nil
+		}
+		if errors.Is(err, rdkafka.ErrAlone) {
+			if err := s.wait(ctx, max(0, held-1)); err != nil {
+				return err
+			}
+			continue
 		}
 		// A queue that is full although nothing is in it is too small for the record.
 		if !isCode(err, ck.ErrQueueFull) || alone && n == 0 {
