@@ -177,7 +177,11 @@ func (n *node) exit(t testing.TB) int {
 	select {
 	case <-n.done:
 	case <-time.After(time.Minute):
-		t.Fatal("kafkasync does not end")
+		if err := n.cmd.Process.Signal(syscall.SIGQUIT); err != nil {
+			t.Logf("asking kafkasync what it is at: %v", err)
+		}
+		<-n.done
+		t.Fatalf("kafkasync does not end; it was at:\n%s", n.log.tail(1000))
 	}
 	return n.cmd.ProcessState.ExitCode()
 }
