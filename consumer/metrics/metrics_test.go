@@ -86,8 +86,14 @@ func TestMetricsShowWhatIsDoneAndWhatFails(t *testing.T) {
 		what, partition string
 		want            float64
 	}{
-		{"up", "", 1}, {"dead_letters_total", "", 0}, {"done_offset", "0", 3}, {"done_offset", "1", 0},
-		{"failing_seconds", "0", 0}, {"failing_attempts", "0", 0}, {"stuck", "0", 0}, {"stuck", "1", 0},
+		{"up", "", 1},
+		{"dead_letters_total", "", 0},
+		{"done_offset", "0", 3},
+		{"done_offset", "1", 0},
+		{"failing_seconds", "0", 0},
+		{"failing_attempts", "0", 0},
+		{"stuck", "0", 0},
+		{"stuck", "1", 0},
 	} {
 		if got := value(test.what, test.partition); got != test.want {
 			t.Errorf("%s of partition %q: got %v, want %v", test.what, test.partition, got, test.want)
