@@ -2,7 +2,6 @@ package mysql
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
 
@@ -118,6 +117,3 @@ func binaryDecoder(width int) decoder {
 func wrongSize(name string, wire []byte, want int) error {
 	return fmt.Errorf("decoding a %s: got %d bytes, want %d", name, len(wire), want)
 }
-
-// grow makes room for n bytes.
-func (a *arena) grow(n int) { a.bytes = slices.Grow(a.bytes, n) }

@@ -3,15 +3,10 @@ package mysql
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"unicode/utf16"
 	"unicode/utf8"
 
-	"golang.org/x/text/encoding"
-	"golang.org/x/text/encoding/charmap"
-	"golang.org/x/text/encoding/japanese"
-	"golang.org/x/text/encoding/korean"
-	"golang.org/x/text/encoding/simplifiedchinese"
-	"golang.org/x/text/encoding/traditionalchinese"
 	"golang.org/x/text/transform"
 
 	"github.com/kafkasync/kafkasync/source"
@@ -37,11 +32,11 @@ func textDecoder(charset string) (decoder, error) {
 	case "":
 		return nil, errors.New("its charset is not known")
 	}
-	if table := singleByte(charset); table != nil {
-		return singleByteDecoder(table), nil
+	if high := highHalf(charset); high != "" {
+		return singleByteDecoder(charset, high), nil
 	}
-	if e := multiByte(charset); e != nil {
-		return multiByteDecoder(e), nil
+	if d := doubleByteOf(charset); d != nil {
+		return d.decoder(), nil
 	}
 	return nil, fmt.Errorf("its charset %s cannot be converted to UTF-8 here: ALTER TABLE ... MODIFY it with CHARACTER SET utf8mb4", charset)
 }
@@ -52,91 +47,69 @@ func convertible(charset string) bool {
 	return err == nil
 }
 
-func singleByte(charset string) *charmap.Charmap {
-	switch charset {
-	case "latin1": // which is not ISO 8859-1
-		return charmap.Windows1252
-	case "latin2":
-		return charmap.ISO8859_2
-	case "latin5":
-		return charmap.ISO8859_9
-	case "latin7":
-		return charmap.ISO8859_13
-	case "greek":
-		return charmap.ISO8859_7
-	case "hebrew":
-		return charmap.ISO8859_8
-	case "cp850":
-		return charmap.CodePage850
-	case "cp852":
-		return charmap.CodePage852
-	case "cp866":
-		return charmap.CodePage866
-	case "cp1250":
-		return charmap.Windows1250
-	case "cp1251":
-		return charmap.Windows1251
-	case "cp1256":
-		return charmap.Windows1256
-	case "cp1257":
-		return charmap.Windows1257
-	case "koi8r":
-		return charmap.KOI8R
-	case "koi8u":
-		return charmap.KOI8U
-	case "macroman":
-		return charmap.Macintosh
-	case "tis620":
-		return charmap.Windows874
+// singleByteDecoder is for charsets of one byte a character, whose first 128 are ASCII but for one.
+func singleByteDecoder(charset, high string) decoder {
+	var table [256]rune
+	for i := range 128 {
+		table[i] = rune(i)
 	}
-	return nil
-}
-
-func multiByte(charset string) encoding.Encoding {
-	switch charset {
-	case "gbk", "gb2312":
-		return simplifiedchinese.GBK
-	case "gb18030":
-		return simplifiedchinese.GB18030
-	case "big5":
-		return traditionalchinese.Big5
-	case "sjis", "cp932":
-		return japanese.ShiftJIS
-	case "ujis", "eucjpms":
-		return japanese.EUCJP
-	case "euckr":
-		return korean.EUCKR
+	if charset == "swe7" {
+		for i, r := range map[int]rune{'@': 'É', '[': 'Ä', '\\': 'Ö', ']': 'Å', '^': 'Ü', '`': 'é', '{': 'ä', '|': 'ö', '}': 'å', '~': 'ü'} {
+			table[i] = r
+		}
 	}
-	return nil
-}
-
-func singleByteDecoder(table *charmap.Charmap) decoder {
+	copy(table[128:], []rune(high))
 	return func(a *arena, wire []byte) (source.Value, error) {
 		at := len(a.bytes)
 		for _, b := range wire {
-			a.bytes = utf8.AppendRune(a.bytes, table.DecodeByte(b))
+			a.bytes = utf8.AppendRune(a.bytes, table[b])
 		}
 		return a.value(source.Text, at)
 	}
 }
 
-func multiByteDecoder(e encoding.Encoding) decoder {
-	convert := e.NewDecoder()
+// decoder converts what lies between exceptions at once.
+func (d *doubleByte) decoder() decoder {
+	convert := d.encoding.NewDecoder()
 	return func(a *arena, wire []byte) (source.Value, error) {
-		at := len(a.bytes)
-		convert.Reset()
-		for {
-			free := a.bytes[len(a.bytes):cap(a.bytes)]
-			wrote, read, err := convert.Transform(free, wire, true)
-			a.bytes, wire = a.bytes[:len(a.bytes)+wrote], wire[read:]
-			switch {
-			case err == nil:
-				return a.value(source.Text, at)
-			case !errors.Is(err, transform.ErrShortDst):
-				return source.Value{}, fmt.Errorf("converting text to UTF-8: %w", err)
+		at, from := len(a.bytes), 0
+		for i := 0; i < len(wire); {
+			if wire[i] < utf8.RuneSelf {
+				i++
+				continue
 			}
-			a.grow(2*len(wire) + 16)
+			n := min(d.length(wire[i:]), len(wire)-i)
+			r, ok := d.exception(uint32(bigEndian(wire[i : i+n])))
+			if !ok {
+				i += n
+				continue
+			}
+			if err := a.convert(convert, wire[from:i]); err != nil {
+				return source.Value{}, err
+			}
+			a.bytes = utf8.AppendRune(a.bytes, r)
+			i += n
+			from = i
 		}
+		if err := a.convert(convert, wire[from:]); err != nil {
+			return source.Value{}, err
+		}
+		return a.value(source.Text, at)
+	}
+}
+
+func (a *arena) convert(t transform.Transformer, text []byte) error {
+	t.Reset()
+	for {
+		wrote, read, err := t.Transform(a.bytes[len(a.bytes):cap(a.bytes)], text, true)
+		a.bytes, text = a.bytes[:len(a.bytes)+wrote], text[read:]
+		switch {
+		case err == nil:
+			return nil
+		case !errors.Is(err, transform.ErrShortDst):
+			return fmt.Errorf("converting text to UTF-8: %w", err)
+		}
+		a.bytes = slices.Grow(a.bytes, 2*len(text)+utf8.UTFMax)
 	}
 }
 

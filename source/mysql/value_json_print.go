@@ -37,8 +37,8 @@ func (d *jsonPrinter) quoted(text []byte) {
 }
 
 // double prints a number so that it is seen to be no integer (MySQL source, my_gcvt): the
-// shortest digits that read back equal, with an exponent where the point would be more than 15 places
-// away from their beginning.
+// shortest digits that read back equal, with an exponent where the point would stand more than 15 places
+// before them, or behind them and the number is whole.
 func (d *jsonPrinter) double(f float64) {
 	const farthest = 15
 	var buf [32]byte
@@ -51,9 +51,10 @@ func (d *jsonPrinter) double(f float64) {
 			break
 		}
 	}
-	if f == 0 || exponent >= -farthest && exponent < farthest {
+	whole := f == math.Trunc(f)
+	if f == 0 || exponent >= -farthest && (exponent < farthest || !whole) {
 		d.bytes = strconv.AppendFloat(d.bytes, f, 'f', -1, 64)
-		if f == math.Trunc(f) {
+		if whole {
 			d.bytes = append(d.bytes, ".0"...)
 		}
 		return
@@ -88,6 +89,11 @@ func (d *jsonPrinter) opaque(kind byte, raw []byte) error {
 	d.bytes = append(d.bytes, `"base64:type`...)
 	d.bytes = strconv.AppendInt(d.bytes, int64(kind), 10)
 	d.bytes = append(d.bytes, ':')
+	const line = 57 // bytes are 76 characters, the servers' lines
+	for ; len(raw) > line; raw = raw[line:] {
+		d.bytes = base64.StdEncoding.AppendEncode(d.bytes, raw[:line])
+		d.bytes = append(d.bytes, `\n`...)
+	}
 	d.bytes = base64.StdEncoding.AppendEncode(d.bytes, raw)
 	d.bytes = append(d.bytes, '"')
 	return nil
