@@ -100,14 +100,9 @@ func (s *Source) try(ctx context.Context, host string) (*session, error) {
 
 // connectTo connects to one server, and finds out who it is.
 func (s *Source) connectTo(ctx context.Context, host string) (*session, error) {
-	secure := s.to.tls.config(host)
-	conn, err := s.dial(ctx, host, secure)
-	if err != nil && s.to.tls.mode == tlsPreferred && takesNoTLS(err) {
-		secure = nil
-		conn, err = s.dial(ctx, host, secure)
-	}
+	conn, secure, err := s.login(ctx, host)
 	if err != nil {
-		return nil, s.connectFault(err, host)
+		return nil, err
 	}
 	c := &session{conn: conn}
 	if c.server, err = s.identify(ctx, conn, host); err != nil {
@@ -116,6 +111,20 @@ func (s *Source) connectTo(ctx context.Context, host string) (*session, error) {
 	}
 	c.server.secure = secure
 	return c, nil
+}
+
+// login connects to one server, as securely as the URL says; secure is what it came to.
+func (s *Source) login(ctx context.Context, host string) (conn *client.Conn, secure *tls.Config, err error) {
+	secure = s.to.tls.config(host)
+	conn, err = s.dial(ctx, host, secure)
+	if err != nil && s.to.tls.mode == tlsPreferred && takesNoTLS(err) {
+		secure = nil
+		conn, err = s.dial(ctx, host, secure)
+	}
+	if err != nil {
+		return nil, nil, s.connectFault(err, host)
+	}
+	return conn, secure, nil
 }
 
 // takesNoTLS knows the library's word for a server without TLS.
