@@ -29,7 +29,7 @@ func mayImport() map[string][]string {
 		gomysql  = "github.com/go-mysql-org/go-mysql"
 	)
 	everyone := []string{
-		".", "config", "source", "source/postgres", "sink", "sink/kafka", "raftstate", "delayer", "consumer",
+		".", "config", "source", "source/postgres", "source/mysql", "sink", "sink/kafka", "raftstate", "delayer", "consumer",
 		"internal/route", "internal/pipeline", "internal/web", "internal/histogram",
 	}
 	return map[string][]string{
@@ -37,6 +37,9 @@ func mayImport() map[string][]string {
 		".":      nil,
 		"source": {"."},
 		"sink":   {"."},
+
+		// What a source finds when it looks a server over.
+		"source/findings": {"."},
 
 		// What passes changes on, knowing no database and no broker.
 		"internal/route":    {".", "source", "internal/glob"},
@@ -56,8 +59,8 @@ func mayImport() map[string][]string {
 		"internal/glob": nil,
 
 		// Adapters: one outside system each, and never one another.
-		"source/postgres": {".", "source", pgx, "github.com/jackc/pglogrepl"},
-		"source/mysql":    {".", "source", "source/mysql/gtid", gomysql},
+		"source/postgres": {".", "source", "source/findings", pgx, "github.com/jackc/pglogrepl"},
+		"source/mysql":    {".", "source", "source/findings", "source/mysql/gtid", gomysql, "github.com/klauspost/compress/zstd", "golang.org/x/text"},
 		"sink/kafka":      {".", "sink", "internal/rdkafka", kafka},
 		"raftstate":       {".", "source", "internal/glob", raft, "go.etcd.io/bbolt"},
 
@@ -78,7 +81,7 @@ func mayImport() map[string][]string {
 		"sink/sinktest":     {".", "sink"},
 
 		// Who puts it together.
-		"config":                    {".", "source/postgres", "sink/kafka", "internal/route", "github.com/goccy/go-yaml"},
+		"config":                    {".", "source/mysql", "source/postgres", "sink/kafka", "internal/route", "github.com/goccy/go-yaml"},
 		"internal/node":             append(everyone, "github.com/prometheus"),
 		"internal/devstack":         {pgx, gomysql, kafka, embedded},
 		"internal/devstack/devtest": {"internal/devstack", pgx, kafka},

@@ -16,11 +16,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/kafkasync/kafkasync/internal/route"
 	"github.com/kafkasync/kafkasync/sink/kafka"
+	"github.com/kafkasync/kafkasync/source/mysql"
 	"github.com/kafkasync/kafkasync/source/postgres"
 )
 
@@ -54,7 +56,8 @@ type TLS struct {
 // Pipeline is one entry under pipelines.
 type Pipeline struct {
 	Name     string
-	Postgres postgres.Config
+	Postgres postgres.Config // without a URL if the source is another
+	MySQL    mysql.Config    // without a Flavour if the source is another; its ServerID is that of the first node
 	Encoding route.Encoding
 	Rules    []route.Rule // at least one that is not skipped
 }
@@ -131,6 +134,11 @@ func (c *Config) use(n Node) {
 	}
 }
 
+// NodeNumber is the place of this node in the list under cluster.nodes, from 0 on.
+func (c *Config) NodeNumber() int {
+	return max(0, slices.IndexFunc(c.Cluster.Nodes, func(n Node) bool { return n.ID == c.NodeID }))
+}
+
 func (c *Config) nodeNames() string {
 	names := make([]string, len(c.Cluster.Nodes))
 	for i, n := range c.Cluster.Nodes {
@@ -172,6 +180,6 @@ func (r *reader) config(root field) *Config {
 		c.NodeID = ""
 	}
 	r.kafka(o, &c.Kafka)
-	c.Pipelines = r.pipelines(o, &c.Kafka.Topics)
+	c.Pipelines = r.pipelines(o, c)
 	return c
 }

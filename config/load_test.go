@@ -12,6 +12,7 @@ import (
 	"github.com/kafkasync/kafkasync/config"
 	"github.com/kafkasync/kafkasync/internal/route"
 	"github.com/kafkasync/kafkasync/sink/kafka"
+	"github.com/kafkasync/kafkasync/source/mysql"
 	"github.com/kafkasync/kafkasync/source/postgres"
 )
 
@@ -159,6 +160,76 @@ pipelines:
 		},
 		{Match: "shop.items", Topic: "{table}", Tombstones: true},
 	})
+}
+
+func TestTheKeysOfMySQLReachTheirFields(t *testing.T) {
+	const file = `
+name: sync
+kafka: {brokers: ["127.0.0.1:9092"]}
+cluster:
+  nodes:
+    - {id: a, raft: "h1:7400", http: "h1:7480"}
+    - {id: b, raft: "h2:7400", http: "h2:7480"}
+    - {id: c, raft: "h3:7400", http: "h3:7480"}
+pipelines:
+  - name: shop
+    source:
+      mysql: {url: "mysql://cdc@db1:3307,[::1]/?tls=verify-full&ssl-ca=ca.pem", password: "${PASSWORD}", server_id: 7400}
+    tables: [{match: "shop.*"}]
+  - name: crm
+    source: {mariadb: {url: "mariadb://c%40c@db1:3307"}}
+    tables: [{match: "crm.*"}]
+`
+	c := mustParse(t, file, "PASSWORD", "p@ss/word?")
+	expect(t, "mysql", c.Pipelines[0].MySQL, mysql.Config{
+		Flavour: "mysql", URL: "mysql://cdc@db1:3307,[::1]/?tls=verify-full&ssl-ca=ca.pem", Password: "p@ss/word?", ServerID: 7400,
+	})
+	expect(t, "postgres", c.Pipelines[0].Postgres, postgres.Config{})
+	crm := c.Pipelines[1].MySQL
+	expect(t, "flavour", crm.Flavour, "mariadb")
+	if crm.ServerID < 1<<30 || crm.ServerID >= 1<<31 || crm.ServerID%16 != 0 {
+		t.Errorf("got the server id %d, want one from 2^30 to 2^31 with room for 16 nodes", crm.ServerID)
+	}
+	if err := crm.Validate(); err != nil {
+		t.Errorf("the source refuses it: %v", err)
+	}
+	for renamed, same := range map[string]bool{"name: sync": true, "name: sync2": false} {
+		again := mustParse(t, strings.Replace(file, "name: sync", renamed, 1), "PASSWORD", "x").Pipelines[1].MySQL.ServerID
+		if (again == crm.ServerID) != same {
+			t.Errorf("with %s: got the server id %d after %d", renamed, again, crm.ServerID)
+		}
+	}
+	for id, want := range map[string]int{"a": 0, "b": 1, "c": 2} {
+		if err := c.UseNode(id); err != nil || c.NodeNumber() != want {
+			t.Errorf("node %s: got number %d and %v, want %d", id, c.NodeNumber(), err, want)
+		}
+	}
+}
+
+// What the file lets through, the source takes, and the other way round.
+func TestTheFileAndTheSourceReadTheURLOfMySQLAlike(t *testing.T) {
+	for url, want := range map[string]bool{
+		"mysql://cdc@db": true,
+		"mariadb://cdc:p%2Fq@db1:1,[::1]:3306,db3/?tls=required": true,
+		"mysql://cdc@db/?ssl-ca=x":                               false,
+		"mysql://cdc@db/?tls=off":                                false,
+		"mysql://cdc@db/?tls=required&tls=required":              false,
+		"mysql://cdc@db/?tls=":                                   false,
+		"mysql://cdc@db/?charset=utf8":                           false,
+		"mysql://cdc@db:0/":                                      false,
+		"mysql://cdc@db,/":                                       false,
+		"mysql://@db/":                                           false,
+		"mysql://db/":                                            false,
+		"http://cdc@db/":                                         false,
+	} {
+		_, err := config.Parse("f", []byte(strings.Replace(minimal, `postgres: {url: "postgres://cdc@db/shop"}`, `mysql: {url: "`+url+`"}`, 1)), env())
+		if got := err == nil; got != want {
+			t.Errorf("%s: the file: got %v, want it taken: %v", url, err, want)
+		}
+		if err := (mysql.Config{Flavour: mysql.MySQL, URL: url, ServerID: 1}).Validate(); (err == nil) != want {
+			t.Errorf("%s: the source: got %v, want it taken: %v", url, err, want)
+		}
+	}
 }
 
 func TestADelayIsWrittenAsPeopleWriteTimes(t *testing.T) {

@@ -22,10 +22,10 @@ const (
 
 func classOf(key string) class {
 	switch key {
-	case "cluster", "nodes", "tls", "kafka", "config", "topics", "pipelines", "source", "postgres", "tables":
+	case "cluster", "nodes", "tls", "kafka", "config", "topics", "pipelines", "source", "postgres", "mysql", "mariadb", "tables":
 		return branch
 	case "name", "data_dir", "id", "raft", "http", "raft_listen", "http_listen", "cert", "key", "ca",
-		"election_timeout", "listen", "brokers", "create", "partitions", "replication", "slot", "publication",
+		"election_timeout", "listen", "brokers", "create", "partitions", "replication", "slot", "publication", "server_id",
 		"bigint", "binary", "match", "skip", "topic", "delay", "truncate", "tombstones":
 		return open
 	case "url":

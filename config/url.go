@@ -18,16 +18,31 @@ type database struct {
 // urlForm is shown whenever a URL is wrong; the URL itself is not.
 const urlForm = "write postgres://USER@HOST:PORT/DATABASE, several hosts with commas between them, and the password apart, under password"
 
-// parseURL reads a URL as libpq does: net/url refuses several hosts with ports.
-// What is wrong is said without repeating any part of the URL.
+// parseURL reads the URL of a Postgres as libpq does.
 func parseURL(s string) (database, string) {
-	rest, ok := strings.CutPrefix(s, "postgres://")
-	if !ok {
-		if rest, ok = strings.CutPrefix(s, "postgresql://"); !ok {
-			return database{}, "does not start with postgres:// or postgresql://"
+	db, fault := splitURL(s, "postgres://", "postgresql://")
+	if fault != "" {
+		return db, fault
+	}
+	db.user = orElse(db.query.Get("user"), db.user)
+	db.name = orElse(db.query.Get("dbname"), db.name)
+	db.hosts = orElse(db.query.Get("host"), db.hosts)
+	db.password = db.password || db.query.Get("password") != ""
+	return db, db.fault()
+}
+
+// splitURL takes a URL apart: net/url refuses several hosts with ports.
+// What is wrong is said without repeating any part of the URL.
+func splitURL(s string, schemes ...string) (db database, fault string) {
+	rest, ok := "", false
+	for _, scheme := range schemes {
+		if rest, ok = strings.CutPrefix(s, scheme); ok {
+			break
 		}
 	}
-	var db database
+	if !ok {
+		return db, "does not start with " + strings.Join(schemes, " or ")
+	}
 	rest, query, _ := strings.Cut(rest, "?")
 	var err error
 	if db.query, err = url.ParseQuery(query); err != nil {
@@ -48,11 +63,7 @@ func parseURL(s string) (database, string) {
 	if db.name, err = url.PathUnescape(path); err != nil {
 		return db, "has a % in the database name that is no escape"
 	}
-	db.user = orElse(db.query.Get("user"), db.user)
-	db.name = orElse(db.query.Get("dbname"), db.name)
-	db.hosts = orElse(db.query.Get("host"), db.hosts)
-	db.password = db.password || db.query.Get("password") != ""
-	return db, db.fault()
+	return db, ""
 }
 
 // fault says what the URL lacks or has too much of; "" if nothing.
@@ -60,7 +71,7 @@ func (db database) fault() string {
 	switch {
 	case strings.ContainsAny(db.hosts+db.name, "@ \t\r\n"):
 		return "has an @ or a blank after the first @: a password with @, /, ? or a blank in it must stand apart"
-	case !legalHosts(db.hosts):
+	case !legalPostgresHosts(db.hosts):
 		return "has a host or port that cannot be"
 	case db.user == "":
 		return "names no user"
@@ -76,18 +87,19 @@ func (db database) fault() string {
 	return ""
 }
 
-// legalHosts accepts host[:port] with commas between them. No host at all is a
-// local socket.
-func legalHosts(hosts string) bool {
-	if hosts == "" || strings.HasPrefix(hosts, "/") || strings.HasPrefix(hosts, "%2F") || strings.HasPrefix(hosts, "%2f") {
-		return true
-	}
+// legalPostgresHosts accepts no host at all, too: that is a local socket.
+func legalPostgresHosts(hosts string) bool {
+	return hosts == "" || strings.HasPrefix(hosts, "/") || strings.HasPrefix(hosts, "%2F") || strings.HasPrefix(hosts, "%2f") || legalHosts(hosts, "5432")
+}
+
+// legalHosts accepts host[:port] with commas between them.
+func legalHosts(hosts, port string) bool {
 	for host := range strings.SplitSeq(hosts, ",") {
 		if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
 			continue
 		}
 		if !strings.Contains(host, ":") {
-			host += ":5432"
+			host += ":" + port
 		}
 		if name, ok := splitAddress(host); !ok || name == "" || strings.HasSuffix(host, ":0") {
 			return false
@@ -104,14 +116,17 @@ func oneOf(query url.Values, key string, values ...string) bool {
 // urlHoldsNoSecret reports whether a URL may be shown. One that cannot be read
 // may hold a password anywhere.
 func urlHoldsNoSecret(s string) bool {
-	db, fault := parseURL(s)
+	known := mysqlSettings()
+	db, fault := parseMySQLURL(s)
+	if fault != "" {
+		known = []string{"sslmode", "target_session_attrs", "connect_timeout", "application_name", "host", "port", "user", "dbname"}
+		db, fault = parseURL(s)
+	}
 	if fault != "" && fault != "names no database" {
 		return false
 	}
 	for key := range db.query {
-		switch key {
-		case "sslmode", "target_session_attrs", "connect_timeout", "application_name", "host", "port", "user", "dbname":
-		default:
+		if !slices.Contains(known, key) {
 			return false
 		}
 	}

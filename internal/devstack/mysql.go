@@ -129,6 +129,7 @@ func (m *MySQL) configure() error {
 		"server_id":                      strconv.Itoa(m.port), // unique on this machine
 		"socket":                         "mysqld.sock",        // in the data folder: a path of a socket must be short
 		"pid_file":                       "mysqld.pid",
+		"tmpdir":                         m.dir, // a MariaDB that starts deletes the tables of others in a common one
 		"log_bin":                        "binlog",
 		"binlog_format":                  "ROW",
 		"binlog_row_image":               "FULL",

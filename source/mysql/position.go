@@ -66,3 +66,20 @@ func parsePosition(p source.Position) (at place, err error) {
 	}
 	return at, nil
 }
+
+// reached reports whether a reader at p has everything that other stands for. Of two
+// servers' files, or of two kinds, nothing is known.
+func (p place) reached(other place) bool {
+	if p.kind != other.kind {
+		return false
+	}
+	switch p.kind {
+	case kindMySQL:
+		return p.set.Contains(other.set)
+	case kindMariaDB:
+		return p.maria.Reached(other.maria)
+	default:
+		order, err := p.file.compare(other.file)
+		return err == nil && order >= 0
+	}
+}

@@ -226,21 +226,6 @@ func TestASlotIsReadAndItsAbsenceIsNoError(t *testing.T) {
 	}
 }
 
-func TestTheNearestNameIsTheOneWithTheFewestEdits(t *testing.T) {
-	names := []string{"public.products", "public.product_tags", "sales.orders"}
-	for name, want := range map[string]string{
-		"public.prodcuts": "public.products",
-		"public.Products": "public.products",
-		"sale.order":      "sales.orders",
-		"a.b":             "",
-		"":                "",
-	} {
-		if got := nearest(name, names); got != want {
-			t.Errorf("%q: got %q, want %q", name, got, want)
-		}
-	}
-}
-
 func TestAServerThatCannotBeFollowedIsRefusedByItsVersion(t *testing.T) {
 	for _, c := range []struct {
 		version int
@@ -257,8 +242,8 @@ func TestAServerThatCannotBeFollowedIsRefusedByItsVersion(t *testing.T) {
 		if got := u.checkServer(); got != c.want {
 			t.Errorf("%s: got %v, want %v", c.text, got, c.want)
 		}
-		if !c.want && (len(u.problems) != 1 || u.problems[0].ID != "P01") {
-			t.Errorf("%s: got %+v, want P01", c.text, u.problems)
+		if !c.want && (len(u.All()) != 1 || u.All()[0].ID != "P01") {
+			t.Errorf("%s: got %+v, want P01", c.text, u.All())
 		}
 	}
 }

@@ -2,24 +2,13 @@ package postgres
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/kafkasync/kafkasync"
 	"github.com/kafkasync/kafkasync/source"
+	"github.com/kafkasync/kafkasync/source/findings"
 )
-
-// rulebook is what a Selector may know beyond its contract.
-type rulebook interface {
-	// Unmatched names the tables that rules name in full, to capture them, and that are not among those given.
-	Unmatched(tables []string) []string
-	// Mentions reports whether a rule decides about the table, also to skip it.
-	Mentions(table string) bool
-}
 
 // CheckOptions is what is known of a pipeline beside its part of the file.
 type CheckOptions struct {
@@ -42,11 +31,13 @@ type CheckOptions struct {
 func Check(ctx context.Context, cfg Config, sel source.Selector, opts CheckOptions) []kafkasync.Finding {
 	c := &checkup{cfg: cfg, sel: sel, opts: opts}
 	c.run(ctx)
-	return append(c.problems, c.fine...)
+	return c.All()
 }
 
 // checkup is one run of Check: what was seen of the server, and what is wrong with it.
 type checkup struct {
+	findings.List
+
 	cfg  Config
 	sel  source.Selector
 	opts CheckOptions
@@ -58,8 +49,6 @@ type checkup struct {
 	pub      *publication // nil: none
 	slot     *slotState   // nil: none
 	held     bool         // the server sends nothing until a standby is back
-
-	problems, fine []kafkasync.Finding
 }
 
 func (c *checkup) run(ctx context.Context) {
@@ -123,56 +112,5 @@ func (c *checkup) look(ctx context.Context, conn *pgx.Conn) bool {
 	return true
 }
 
-func (c *checkup) errorf(id, why, fix, what string, args ...any) {
-	c.report(id, kafkasync.SeverityError, why, fix, fmt.Sprintf(what, args...))
-}
-
-func (c *checkup) warnf(id, why, fix, what string, args ...any) {
-	c.report(id, kafkasync.SeverityWarning, why, fix, fmt.Sprintf(what, args...))
-}
-
-// report takes back that the check had passed: a later look knew more.
-func (c *checkup) report(id string, severity kafkasync.Severity, why, fix, what string) {
-	c.fine = slices.DeleteFunc(c.fine, func(f kafkasync.Finding) bool { return f.ID == id })
-	c.problems = append(c.problems, kafkasync.Finding{ID: id, Severity: severity, What: what, Why: why, Fix: fix})
-}
-
-// okf says that a check passed, unless it has reported a problem.
-func (c *checkup) okf(id, what string, args ...any) { c.hintf(id, "", "", what, args...) }
-
-// hintf is okf with what could be better still.
-func (c *checkup) hintf(id, why, fix, what string, args ...any) {
-	if !c.reported(id) {
-		c.fine = append(c.fine, kafkasync.Finding{ID: id, Severity: kafkasync.SeverityOK, What: fmt.Sprintf(what, args...), Why: why, Fix: fix})
-	}
-}
-
-// reported reports whether one of these checks has found a problem.
-func (c *checkup) reported(ids ...string) bool {
-	return slices.ContainsFunc(c.problems, func(f kafkasync.Finding) bool { return slices.Contains(ids, f.ID) })
-}
-
 // failed reports that nobody could look.
-func (c *checkup) failed(id string, err error) {
-	f := kafkasync.Finding{ID: id, Severity: kafkasync.SeverityError, What: err.Error(), Fix: "run kafkasync check again"}
-	var fault *kafkasync.Fault
-	if errors.As(err, &fault) {
-		f.What, f.Why = fault.What, "the pipeline does not start until this is fixed"
-		if fault.Err != nil {
-			f.Why = fault.Err.Error()
-		}
-		if fault.Fix != "" {
-			f.Fix = c.command(fault.Fix)
-		}
-	}
-	c.problems = append(c.problems, f)
-}
-
-// names lists what is to be read in one line; a long list is cut.
-func names(all []string) string {
-	const most = 50
-	if len(all) > most {
-		return fmt.Sprintf("%s and %d more", strings.Join(all[:most], ", "), len(all)-most)
-	}
-	return strings.Join(all, ", ")
-}
+func (c *checkup) failed(id string, err error) { c.Failed(id, err, c.command) }

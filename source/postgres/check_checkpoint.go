@@ -18,7 +18,7 @@ const recallWait = 2 * time.Second
 func (c *checkup) checkCheckpoint(ctx context.Context, conn *pgx.Conn) {
 	if c.opts.Checkpoint == nil || c.identity.system == "" { // or P04 has said why
 		if c.slot != nil {
-			c.okf("P18", "the slot is not compared with the checkpoint, which only a running node knows")
+			c.Okf("P18", "the slot is not compared with the checkpoint, which only a running node knows")
 		}
 		return
 	}
@@ -27,7 +27,7 @@ func (c *checkup) checkCheckpoint(ctx context.Context, conn *pgx.Conn) {
 		return
 	}
 	if c.slot == nil {
-		c.errorf("P15", riskSlotGone, c.command(fixNewSlot), "slot %s does not exist any more, and the pipeline has a checkpoint", c.cfg.Slot)
+		c.Errorf("P15", riskSlotGone, c.command(fixNewSlot), "slot %s does not exist any more, and the pipeline has a checkpoint", c.cfg.Slot)
 		return
 	}
 	deadline := time.Now().Add(recallWait)
@@ -37,22 +37,22 @@ func (c *checkup) checkCheckpoint(ctx context.Context, conn *pgx.Conn) {
 		}
 	}
 	if c.slot.ConfirmedFlush > at.lsn {
-		c.errorf("P18", "changes between the two were sent to somebody else, and are not published", c.command(fixAdoptSlot),
+		c.Errorf("P18", "changes between the two were sent to somebody else, and are not published", c.command(fixAdoptSlot),
 			"slot %s has moved to %s, %s beyond the checkpoint: something else has read it, or it was made anew",
 			c.slot.Name, c.slot.ConfirmedFlush, bytesText(int64(c.slot.ConfirmedFlush-at.lsn)))
 	}
-	c.okf("P18", "slot %s is not beyond the checkpoint at %s", c.slot.Name, at.lsn)
+	c.Okf("P18", "slot %s is not beyond the checkpoint at %s", c.slot.Name, at.lsn)
 }
 
 // checkpoint asks the node, and reports whether there is something to compare.
 func (c *checkup) checkpoint(ctx context.Context) (place, bool) {
 	position, err := c.opts.Checkpoint(ctx)
 	if err != nil {
-		c.okf("P18", "the slot is not compared with the checkpoint: %s", oneLine{err})
+		c.Okf("P18", "the slot is not compared with the checkpoint: %s", oneLine{err})
 		return place{}, false
 	}
 	if position == "" {
-		c.okf("P18", "the pipeline has no checkpoint yet")
+		c.Okf("P18", "the pipeline has no checkpoint yet")
 		return place{}, false
 	}
 	at, err := parsePosition(position)
@@ -74,20 +74,20 @@ func (c *checkup) checkIdentityOf(ctx context.Context, conn *pgx.Conn, at place)
 	server := c.identity
 	switch {
 	case server.system != at.system:
-		c.errorf("P19", why, "point source.postgres.url at the server of before; or, if this one takes its place: "+c.command(fixNewSlot),
+		c.Errorf("P19", why, "point source.postgres.url at the server of before; or, if this one takes its place: "+c.command(fixNewSlot),
 			"this is another server: its system identifier is %s, the checkpoint is of %s", server.system, at.system)
 	case server.timeline < at.timeline:
-		c.errorf("P19", why, "point source.postgres.url at the server that was promoted; or, if this one takes its place: "+c.command(fixNewSlot),
+		c.Errorf("P19", why, "point source.postgres.url at the server that was promoted; or, if this one takes its place: "+c.command(fixNewSlot),
 			"the server is on timeline %d, and the checkpoint of timeline %d: it is the one before a promotion, or was restored",
 			server.timeline, at.timeline)
 	case server.timeline == at.timeline && end < at.lsn:
-		c.errorf("P19", why, c.command(fixNewSlot),
+		c.Errorf("P19", why, c.command(fixNewSlot),
 			"the server's log ends at %s, before the checkpoint at %s: it was restored to an earlier point", end, at.lsn)
 	case server.timeline > at.timeline:
-		c.okf("P19", "the server is the one of the checkpoint, promoted since: timeline %d, the checkpoint is of %d", server.timeline, at.timeline)
+		c.Okf("P19", "the server is the one of the checkpoint, promoted since: timeline %d, the checkpoint is of %d", server.timeline, at.timeline)
 	}
-	c.okf("P19", "the server is the one of the checkpoint, on timeline %d", server.timeline)
-	return !c.reported("P19")
+	c.Okf("P19", "the server is the one of the checkpoint, on timeline %d", server.timeline)
+	return !c.Reported("P19")
 }
 
 // command is one of the ways out as an operator types it.

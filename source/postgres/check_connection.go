@@ -13,7 +13,7 @@ func (c *checkup) connect(ctx context.Context, settings *pgx.ConnConfig) *pgx.Co
 	const why = "replication needs a session of its own with the server, for as long as it lasts"
 	conn, err := connect(ctx, settings)
 	if isCode(err, "08P01") { // a parameter of the connection that every Postgres knows
-		c.errorf("P05", why, fixPooler, "what answers is a connection pooler, not the server")
+		c.Errorf("P05", why, fixPooler, "what answers is a connection pooler, not the server")
 		return nil
 	}
 	if err != nil {
@@ -27,14 +27,14 @@ func (c *checkup) connect(ctx context.Context, settings *pgx.ConnConfig) *pgx.Co
 	case err != nil:
 		c.failed("P04", classify(err, "looking at the connection"))
 	case pid == conn.PgConn().PID():
-		c.okf("P05", "the connection is direct")
+		c.Okf("P05", "the connection is direct")
 		return conn
 	case c.carries(ctx, settings):
-		c.warnf("P05", "it hands a session from one connection to another, and its limits and restarts are ours too", fixPooler,
+		c.Warnf("P05", "it hands a session from one connection to another, and its limits and restarts are ours too", fixPooler,
 			"there is a connection pooler before the server")
 		return conn
 	default:
-		c.errorf("P05", why, fixPooler, "there is a connection pooler before the server")
+		c.Errorf("P05", why, fixPooler, "there is a connection pooler before the server")
 	}
 	hangUp(ctx, conn)
 	return nil
@@ -63,7 +63,7 @@ func (c *checkup) checkReplication(ctx context.Context, settings *pgx.ConnConfig
 	if c.identity, err = identify(ctx, conn); err != nil {
 		c.failed("P04", err)
 	}
-	c.okf("P04", "role %s may replicate", c.server.Role)
+	c.Okf("P04", "role %s may replicate", c.server.Role)
 }
 
 // replicate opens a replication connection. The caller ends it with hangUp.
@@ -76,11 +76,11 @@ func replicate(ctx context.Context, settings *pgx.ConnConfig) (*pgconn.PgConn, e
 // checkRole says what the role may beyond what it needs: a hint, because it works.
 func (c *checkup) checkRole() {
 	if !c.server.Superuser {
-		c.okf("P29", "role %s is no superuser", c.server.Role)
+		c.Okf("P29", "role %s is no superuser", c.server.Role)
 		return
 	}
 	const role = "kafkasync"
-	c.hintf("P29", "whoever gets hold of its password, which is in our file, has the whole server",
+	c.Hintf("P29", "whoever gets hold of its password, which is in our file, has the whole server",
 		"CREATE ROLE "+role+" LOGIN REPLICATION PASSWORD '...'; GRANT CONNECT, CREATE ON DATABASE "+quoteName(c.server.Database)+" TO "+role+"; "+
 			"-- and make it own the tables, or let their owner create the publication",
 		"role %s is a superuser, and need not be", c.server.Role)

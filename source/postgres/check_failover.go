@@ -11,6 +11,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/kafkasync/kafkasync/source/findings"
 )
 
 // standbyTimeout bounds the look at one of the other servers of the URL.
@@ -20,7 +22,7 @@ const standbyTimeout = 3 * time.Second
 // with nothing in it that the new primary does not have. Where the URL names one
 // server only, a failover may not be meant at all: then it is a hint.
 func (c *checkup) checkFailover(ctx context.Context, conn *pgx.Conn, settings *pgx.ConnConfig) {
-	if c.reported("P15") || c.slot != nil && c.slot.Plugin != "pgoutput" {
+	if c.Reported("P15") || c.slot != nil && c.slot.Plugin != "pgoutput" {
 		return
 	}
 	primary, standbys := c.lookAtStandbys(ctx, settings)
@@ -44,7 +46,7 @@ func (c *checkup) checkFailover(ctx context.Context, conn *pgx.Conn, settings *p
 		c.checkStandby(s)
 	}
 	if several(settings) {
-		c.okf("P22", "the slot is kept on %s for a failover", counted(len(standbys), "standby server"))
+		c.Okf("P22", "the slot is kept on %s for a failover", findings.Counted(len(standbys), "standby server"))
 	}
 }
 
@@ -57,10 +59,10 @@ func (c *checkup) lacksFailover(primary string, settings *pgx.ConnConfig) {
 		host, port, settings.User, settings.Database, c.slot.Name)
 	what := fmt.Sprintf("slot %s is not kept on standby servers: its option failover is off", c.slot.Name)
 	if several(settings) {
-		c.warnf("P22", why, fix, "%s", what)
+		c.Warnf("P22", why, fix, "%s", what)
 		return
 	}
-	c.hintf("P22", why, fix, "%s", what)
+	c.Hintf("P22", why, fix, "%s", what)
 }
 
 // physicalSlot is one that a standby reads.
@@ -113,7 +115,7 @@ func (c *checkup) checkWaiting(replicated bool, physical []physicalSlot, listed 
 		}
 		if !slices.Contains(alive, name) {
 			c.held = true
-			c.errorf("P22", "the server sends us nothing until that standby is back", waitFor+" -- or start the standby", "synchronized_standby_slots names %s, which %s", name, state)
+			c.Errorf("P22", "the server sends us nothing until that standby is back", waitFor+" -- or start the standby", "synchronized_standby_slots names %s, which %s", name, state)
 		}
 	}
 	if !replicated || len(listed) > 0 {
@@ -122,11 +124,11 @@ func (c *checkup) checkWaiting(replicated bool, physical []physicalSlot, listed 
 	const why = "changes may be published that the standby has not got yet; if it then becomes the primary, the database lacks them, and no message says so"
 	const what = "synchronized_standby_slots is empty"
 	if len(alive) == 0 {
-		c.warnf("P22", why, "SELECT pg_create_physical_replication_slot('standby_1'); "+
+		c.Warnf("P22", why, "SELECT pg_create_physical_replication_slot('standby_1'); "+
 			"-- then primary_slot_name = 'standby_1' on the standby, and synchronized_standby_slots = 'standby_1' here", "%s, and no standby has a slot", what)
 		return
 	}
-	c.warnf("P22", why, waitFor, "%s", what)
+	c.Warnf("P22", why, waitFor, "%s", what)
 }
 
 // standby is another server of the URL.
@@ -149,22 +151,22 @@ func (c *checkup) checkStandby(s standby) {
 	}
 	switch {
 	case s.Err != nil:
-		c.warnf("P22", "a failover to it may find it not ready", "start it, or take it out of source.postgres.url", "the server %s cannot be looked at: %s", s.Address, oneLine{s.Err})
+		c.Warnf("P22", "a failover to it may find it not ready", "start it, or take it out of source.postgres.url", "the server %s cannot be looked at: %s", s.Address, oneLine{s.Err})
 		return
 	case s.SyncOff:
-		c.warnf("P22", why, set("sync_replication_slots", "on"), "sync_replication_slots is off on the standby %s", s.Address)
+		c.Warnf("P22", why, set("sync_replication_slots", "on"), "sync_replication_slots is off on the standby %s", s.Address)
 	case s.Slot == nil && c.slot != nil && c.slot.Failover && !s.incomplete():
-		c.warnf("P22", why, "none if it was just set up: the standby copies slots every few seconds; else look at its log for slotsync", "the standby %s does not have slot %s yet", s.Address, c.slot.Name)
+		c.Warnf("P22", why, "none if it was just set up: the standby copies slots every few seconds; else look at its log for slotsync", "the standby %s does not have slot %s yet", s.Address, c.slot.Name)
 	}
 	if !s.Feedback {
-		c.warnf("P22", why, set("hot_standby_feedback", "on"), "hot_standby_feedback is off on the standby %s", s.Address)
+		c.Warnf("P22", why, set("hot_standby_feedback", "on"), "hot_standby_feedback is off on the standby %s", s.Address)
 	}
 	if s.SlotName == "" {
-		c.warnf("P22", why, "SELECT pg_create_physical_replication_slot('standby_1'); -- on the primary; then primary_slot_name = 'standby_1' on "+s.Address,
+		c.Warnf("P22", why, "SELECT pg_create_physical_replication_slot('standby_1'); -- on the primary; then primary_slot_name = 'standby_1' on "+s.Address,
 			"primary_slot_name is not set on the standby %s", s.Address)
 	}
 	if s.Shown && !s.HasDatabase {
-		c.warnf("P22", why, `SELECT format('ALTER SYSTEM SET primary_conninfo = %L', current_setting('primary_conninfo') || ' dbname=`+c.server.Database+`') `+
+		c.Warnf("P22", why, `SELECT format('ALTER SYSTEM SET primary_conninfo = %L', current_setting('primary_conninfo') || ' dbname=`+c.server.Database+`') `+
 			`\gexec`+"\nSELECT pg_reload_conf(); -- in psql on "+s.Address, "primary_conninfo names no database on the standby %s", s.Address)
 	}
 }
@@ -177,10 +179,10 @@ func (s *standby) incomplete() bool {
 func (c *checkup) checkCopies(standbys []standby) {
 	for _, s := range standbys {
 		if s.Err == nil && s.Slot != nil {
-			c.okf("P23", "the standby %s has slot %s", s.Address, s.Slot.Name)
+			c.Okf("P23", "the standby %s has slot %s", s.Address, s.Slot.Name)
 			continue
 		}
-		c.warnf("P23", "the pipeline stops after a failover to it, and a gap is recorded when it begins anew",
+		c.Warnf("P23", "the pipeline stops after a failover to it, and a gap is recorded when it begins anew",
 			"upgrade to Postgres 17 or later; or keep the slot on standbys with the extension pg_failover_slots, or as a permanent one under slots: of Patroni",
 			"slot %s is not on the server %s", c.cfg.Slot, s.Address)
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/kafkasync/kafkasync/source/findings"
 )
 
 // checkPublication looks at what of the captured tables the server would send.
@@ -16,27 +18,27 @@ func (c *checkup) checkPublication() {
 	c.checkMembers(publishable)
 	p := c.pub
 	if !p.Insert || !p.Update || !p.Delete || !p.Truncate {
-		c.errorf("P07", "the others are not published", "ALTER PUBLICATION "+quoteName(p.Name)+" SET (publish = 'insert, update, delete, truncate');",
+		c.Errorf("P07", "the others are not published", "ALTER PUBLICATION "+quoteName(p.Name)+" SET (publish = 'insert, update, delete, truncate');",
 			"publication %s leaves out operations", p.Name)
 	}
-	c.okf("P07", "publication %s holds all operations", p.Name)
+	c.Okf("P07", "publication %s holds all operations", p.Name)
 	if !p.ViaRoot {
-		c.errorf("P10", "rules match the whole table", "ALTER PUBLICATION "+quoteName(p.Name)+" SET (publish_via_partition_root = true);",
+		c.Errorf("P10", "rules match the whole table", "ALTER PUBLICATION "+quoteName(p.Name)+" SET (publish_via_partition_root = true);",
 			"publication %s publishes partitions under their own names", p.Name)
 	}
-	c.okf("P10", "partitions are published under the name of their table")
+	c.Okf("P10", "partitions are published under the name of their table")
 	for i := range c.captured {
 		if m := p.member(c.captured[i].OID); m != nil {
 			c.checkMember(m, &c.captured[i])
 		}
 	}
-	c.okf("P09", "the publication hides no column and no row")
+	c.Okf("P09", "the publication hides no column and no row")
 }
 
 // noPublication says whether the program can make it, and what to run if not.
 func (c *checkup) noPublication(publishable []table) {
 	if c.slot != nil {
-		c.errorf("P07", "the server finds a publication only for what was written after it was created", c.dropSlot(),
+		c.Errorf("P07", "the server finds a publication only for what was written after it was created", c.dropSlot(),
 			"slot %s exists, but publication %s does not", c.slot.Name, c.cfg.Publication)
 		return
 	}
@@ -44,14 +46,14 @@ func (c *checkup) noPublication(publishable []table) {
 		return // which is a problem of its own
 	}
 	if foreign := notOwned(publishable); len(foreign) > 0 {
-		c.errorf("P07", "role "+c.server.Role+" does not own "+names(tableNames(foreign)), createPublication(c.cfg.Publication, publishable),
+		c.Errorf("P07", "role "+c.server.Role+" does not own "+findings.Names(tableNames(foreign)), createPublication(c.cfg.Publication, publishable),
 			"publication %s does not exist, and cannot be created by us", c.cfg.Publication)
 	} else if !c.server.Creates {
-		c.errorf("P07", "role "+c.server.Role+" may not create a publication",
+		c.Errorf("P07", "role "+c.server.Role+" may not create a publication",
 			fmt.Sprintf("GRANT CREATE ON DATABASE %s TO %s;", quoteName(c.server.Database), quoteName(c.server.Role)),
 			"publication %s does not exist, and cannot be created by us", c.cfg.Publication)
 	}
-	c.okf("P07", "publication %s will be created", c.cfg.Publication)
+	c.Okf("P07", "publication %s will be created", c.cfg.Publication)
 }
 
 func notOwned(all []table) []table {
@@ -63,14 +65,14 @@ func (c *checkup) checkMembers(publishable []table) {
 	p := c.pub
 	missing := slices.DeleteFunc(publishable, func(t table) bool { return p.covers(&t) })
 	if len(missing) == 0 {
-		c.okf("P08", "publication %s holds the captured tables", p.Name)
+		c.Okf("P08", "publication %s holds the captured tables", p.Name)
 		return
 	}
 	if !p.Owned || len(notOwned(missing)) > 0 {
-		c.errorf("P08", "role "+c.server.Role+" may not add them: it does not own the publication, or not all of them",
-			addTables(p.Name, missing), "publication %s lacks %s", p.Name, names(tableNames(missing)))
+		c.Errorf("P08", "role "+c.server.Role+" may not add them: it does not own the publication, or not all of them",
+			addTables(p.Name, missing), "publication %s lacks %s", p.Name, findings.Names(tableNames(missing)))
 	}
-	c.okf("P08", "publication %s lacks %s: they will be added", p.Name, names(tableNames(missing)))
+	c.Okf("P08", "publication %s lacks %s: they will be added", p.Name, findings.Names(tableNames(missing)))
 }
 
 // checkMember looks for what the publication hides of a table. It can be added
@@ -78,12 +80,12 @@ func (c *checkup) checkMembers(publishable []table) {
 func (c *checkup) checkMember(m *member, t *table) {
 	fix := addWhole(c.pub.Name, t)
 	if m.Filter != "" {
-		c.errorf("P09", "changes of other rows are not published", fix,
+		c.Errorf("P09", "changes of other rows are not published", fix,
 			"publication %s holds only the rows of %s with %s", c.pub.Name, t.Name, m.Filter)
 	}
 	hidden := slices.DeleteFunc(c.pub.hidden(t, t.needed(c.sel)), func(name string) bool { return m.Columns == nil || t.generates(name) })
 	if len(hidden) > 0 {
-		c.errorf("P09", "the key or the payload would be missing; without a column of the replica identity, UPDATE and DELETE fail for the application",
+		c.Errorf("P09", "the key or the payload would be missing; without a column of the replica identity, UPDATE and DELETE fail for the application",
 			fix, "publication %s hides column %s of %s", c.pub.Name, strings.Join(hidden, ", "), t.Name)
 	}
 }

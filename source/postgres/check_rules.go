@@ -37,7 +37,7 @@ func (c *checkup) ruleProblem(t *table, err error, fix string) {
 	if fix == "" {
 		fix = fmt.Sprintf("correct the rule for %s; its columns are %s", t.Name, strings.Join(attributeNames(t.Columns), ", "))
 	}
-	c.errorf("T03", c.misfit(t), fix, "%s", what)
+	c.Errorf("T03", c.misfit(t), fix, "%s", what)
 }
 
 // misfit says what happens while a rule and its table do not fit. Only a first

@@ -60,53 +60,53 @@ func (c *checkup) checkServer() bool {
 	s := c.server
 	// Others speak the protocol under their own name and have no log to decode.
 	if s.Version < oldestVersion || !strings.HasPrefix(s.VersionText, "PostgreSQL") {
-		c.errorf("P01", "logical replication is read as Postgres 14 and later send it",
+		c.Errorf("P01", "logical replication is read as Postgres 14 and later send it",
 			"upgrade the server to Postgres 14 or later", "the server is %s", s.VersionText)
 		return false
 	}
-	c.okf("P01", "the server is Postgres %d.%d", s.Version/10000, s.Version%10000)
+	c.Okf("P01", "the server is Postgres %d.%d", s.Version/10000, s.Version%10000)
 	if s.Recovery {
-		c.errorf("P06", "the publication, the slot and the heartbeat need the primary", fixStandby, "the server is a standby")
+		c.Errorf("P06", "the publication, the slot and the heartbeat need the primary", fixStandby, "the server is a standby")
 		return false
 	}
-	c.okf("P06", "the server is a primary")
+	c.Okf("P06", "the server is a primary")
 	return true
 }
 
 func (c *checkup) checkSettings() {
 	s := c.server
 	if s.WALLevel != "logical" {
-		c.errorf("P02", "the log does not hold what identifies a row", fixWALLevel, "wal_level is %s", s.WALLevel)
+		c.Errorf("P02", "the log does not hold what identifies a row", fixWALLevel, "wal_level is %s", s.WALLevel)
 	}
-	c.okf("P02", "wal_level is logical")
+	c.Okf("P02", "wal_level is logical")
 	if s.Encoding == "SQL_ASCII" {
-		c.warnf("P28", "the server does not know how its text is encoded; what is not UTF-8 cannot be published",
+		c.Warnf("P28", "the server does not know how its text is encoded; what is not UTF-8 cannot be published",
 			fmt.Sprintf("CREATE DATABASE %s ENCODING 'UTF8' TEMPLATE template0; -- then pg_dump into it",
 				quoteName(s.Database+"_utf8")), "the encoding of database %s is SQL_ASCII", s.Database)
 	}
-	c.okf("P28", "the database is encoded in %s", s.Encoding)
+	c.Okf("P28", "the database is encoded in %s", s.Encoding)
 }
 
 // checkLimits looks at what the server has left for us, and for how long.
 func (c *checkup) checkLimits() {
 	s := c.server
 	if c.slot == nil && s.Slots >= s.MaxSlots {
-		c.errorf("P03", "our slot cannot be created",
+		c.Errorf("P03", "our slot cannot be created",
 			fmt.Sprintf("ALTER SYSTEM SET max_replication_slots = %d; -- then restart Postgres; or drop a slot that nobody uses", s.MaxSlots+10),
 			"all %d replication slots are in use", s.MaxSlots)
 	}
 	if s.Senders >= s.MaxSenders {
-		c.errorf("P03", "the server has no process left to send us its log",
+		c.Errorf("P03", "the server has no process left to send us its log",
 			fmt.Sprintf("ALTER SYSTEM SET max_wal_senders = %d; -- then restart Postgres", s.MaxSenders+10),
 			"all %d walsenders are in use", s.MaxSenders)
 	}
-	c.okf("P03", "%d of %d slots and %d of %d walsenders are in use", s.Slots, s.MaxSlots, s.Senders, s.MaxSenders)
+	c.Okf("P03", "%d of %d slots and %d of %d walsenders are in use", s.Slots, s.MaxSlots, s.Senders, s.MaxSenders)
 	if s.SenderTimeout > 0 && s.SenderTimeout < minSenderTimeout {
-		c.warnf("P24", "the server drops the connection whenever the network or a pause takes that long",
+		c.Warnf("P24", "the server drops the connection whenever the network or a pause takes that long",
 			fmt.Sprintf("ALTER ROLE %s IN DATABASE %s SET wal_sender_timeout = '60s';", quoteName(s.Role), quoteName(s.Database)),
 			"wal_sender_timeout is only %v", s.SenderTimeout)
 	}
-	c.okf("P24", "wal_sender_timeout is %v", s.SenderTimeout)
+	c.Okf("P24", "wal_sender_timeout is %v", s.SenderTimeout)
 }
 
 // checkKeeping looks at how long the server keeps its log for a slot that nobody reads.
@@ -115,20 +115,20 @@ func (c *checkup) checkKeeping() {
 	const keep = "ALTER SYSTEM SET max_slot_wal_keep_size = '50GB'; SELECT pg_reload_conf(); -- as much as the disk can spare"
 	switch {
 	case s.SlotKeepMB < 0:
-		c.warnf("P20", "while kafkasync is down, the server keeps its log until the disk is full", keep, "max_slot_wal_keep_size has no limit")
+		c.Warnf("P20", "while kafkasync is down, the server keeps its log until the disk is full", keep, "max_slot_wal_keep_size has no limit")
 	case s.SlotKeepMB < minSlotKeepMB:
-		c.warnf("P20", "the slot is lost, and a gap recorded, once kafkasync is that far behind", keep,
+		c.Warnf("P20", "the slot is lost, and a gap recorded, once kafkasync is that far behind", keep,
 			"max_slot_wal_keep_size is only %d MB", s.SlotKeepMB)
 	}
-	c.okf("P20", "the server keeps up to %d MB of log for a slot", s.SlotKeepMB)
+	c.Okf("P20", "the server keeps up to %d MB of log for a slot", s.SlotKeepMB)
 
 	if s.Version < 180000 {
 		return
 	}
 	if s.SlotIdle > 0 && s.SlotIdle < minSlotIdle {
-		c.warnf("P21", "the slot is lost, and a gap recorded, once kafkasync has been down for that long",
+		c.Warnf("P21", "the slot is lost, and a gap recorded, once kafkasync has been down for that long",
 			"ALTER SYSTEM SET idle_replication_slot_timeout = '3d'; SELECT pg_reload_conf(); -- or 0: max_slot_wal_keep_size is limit enough",
 			"idle_replication_slot_timeout is only %v", s.SlotIdle)
 	}
-	c.okf("P21", "the server drops no slot that nobody reads for a day")
+	c.Okf("P21", "the server drops no slot that nobody reads for a day")
 }

@@ -14,24 +14,24 @@ const ourApplications = "kafkasync"
 func (c *checkup) checkSlot() {
 	s := c.slot
 	if s == nil {
-		c.okf("P15", "slot %s will be created", c.cfg.Slot)
+		c.Okf("P15", "slot %s will be created", c.cfg.Slot)
 		return
 	}
 	const otherSlot = "set source.postgres.slot to a name that is free; or, if nobody needs it: SELECT pg_drop_replication_slot(%s);"
 	fix := fmt.Sprintf(otherSlot, quoteText(s.Name))
 	switch {
 	case s.Plugin == "":
-		c.errorf("P15", "a standby reads it", fix, "slot %s is a physical one", s.Name)
+		c.Errorf("P15", "a standby reads it", fix, "slot %s is a physical one", s.Name)
 	case s.Plugin != "pgoutput":
-		c.errorf("P15", "another program reads it", fix, "slot %s has plugin %s, not pgoutput", s.Name, s.Plugin)
+		c.Errorf("P15", "another program reads it", fix, "slot %s has plugin %s, not pgoutput", s.Name, s.Plugin)
 	case s.Database != c.server.Database:
-		c.errorf("P15", "its changes are those of that database", fix, "slot %s belongs to database %s", s.Name, s.Database)
+		c.Errorf("P15", "its changes are those of that database", fix, "slot %s belongs to database %s", s.Name, s.Database)
 	case s.Temporary:
-		c.errorf("P15", "it goes with the connection that made it", fix, "slot %s is temporary", s.Name)
+		c.Errorf("P15", "it goes with the connection that made it", fix, "slot %s is temporary", s.Name)
 	case s.TwoPhase:
-		c.errorf("P15", "it sends prepared transactions, which may be rolled back", fix, "slot %s has two_phase", s.Name)
+		c.Errorf("P15", "it sends prepared transactions, which may be rolled back", fix, "slot %s has two_phase", s.Name)
 	}
-	c.okf("P15", "slot %s is ours: pgoutput, database %s", s.Name, s.Database)
+	c.Okf("P15", "slot %s is ours: pgoutput, database %s", s.Name, s.Database)
 	c.checkSlotHealth()
 	c.checkHeadroom()
 	c.checkSlotReader()
@@ -40,14 +40,14 @@ func (c *checkup) checkSlot() {
 func (c *checkup) checkSlotHealth() {
 	s := c.slot
 	if why := s.lost(); why != "" {
-		c.errorf("P16", riskSlotGone, c.dropSlot(), "slot %s was invalidated: %s", s.Name, why)
+		c.Errorf("P16", riskSlotGone, c.dropSlot(), "slot %s was invalidated: %s", s.Name, why)
 	} else if s.WALStatus == "unreserved" {
 		keep := max(2*c.server.SlotKeepMB, int(4*s.Retained>>20), minSlotKeepMB)
-		c.warnf("P16", "its log is removed at the next checkpoint, and the changes in it are lost",
+		c.Warnf("P16", "its log is removed at the next checkpoint, and the changes in it are lost",
 			fmt.Sprintf("ALTER SYSTEM SET max_slot_wal_keep_size = '%dMB'; SELECT pg_reload_conf(); -- then let kafkasync catch up", keep),
 			"slot %s is %d MB behind, more than the server keeps", s.Name, s.Retained>>20)
 	}
-	c.okf("P16", "slot %s is healthy, %d MB behind", s.Name, s.Retained>>20)
+	c.Okf("P16", "slot %s is healthy, %d MB behind", s.Name, s.Retained>>20)
 }
 
 // dropSlot is for one that is of no more use.
@@ -66,7 +66,7 @@ func (c *checkup) checkHeadroom() {
 	if d := s.lasts(time.Now()); d > 0 {
 		left += fmt.Sprintf(" (%s as fast as the server has written since nobody reads it)", d)
 	}
-	c.warnf("P20", "then it is lost, and a gap recorded",
+	c.Warnf("P20", "then it is lost, and a gap recorded",
 		fmt.Sprintf("ALTER SYSTEM SET max_slot_wal_keep_size = '%dMB'; SELECT pg_reload_conf(); -- and let kafkasync catch up", 4*c.server.SlotKeepMB),
 		"slot %s is %s behind, and the server drops it after %s more", s.Name, bytesText(s.Retained), left)
 }
@@ -86,11 +86,11 @@ func (c *checkup) checkSlotReader() {
 	s := c.slot
 	switch {
 	case s.ActivePID == 0:
-		c.okf("P17", "nobody reads slot %s", s.Name)
+		c.Okf("P17", "nobody reads slot %s", s.Name)
 	case strings.HasPrefix(s.Application, ourApplications):
-		c.okf("P17", "slot %s is read by %s", s.Name, s.Application)
+		c.Okf("P17", "slot %s is read by %s", s.Name, s.Application)
 	default:
-		c.errorf("P17", "a slot has one reader; what the other has read is not sent to us",
+		c.Errorf("P17", "a slot has one reader; what the other has read is not sent to us",
 			fmt.Sprintf("SELECT pg_terminate_backend(%d); -- after stopping the program, which would come back", s.ActivePID),
 			"slot %s is read by process %d (%s)", s.Name, s.ActivePID, readerName(s))
 	}

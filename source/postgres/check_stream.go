@@ -12,6 +12,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/kafkasync/kafkasync/source/findings"
 )
 
 const (
@@ -39,14 +41,14 @@ func (c *checkup) checkSpill(ctx context.Context, conn *pgx.Conn) {
 	}
 	if spilled > total/10 {
 		// The name alone in the URL would do for us; options is what every client of Postgres knows.
-		c.warnf("P25", "large transactions are slower, and fill the server's disk while they are read",
+		c.Warnf("P25", "large transactions are slower, and fill the server's disk while they are read",
 			fmt.Sprintf("ALTER ROLE %s IN DATABASE %s SET logical_decoding_work_mem = '256MB'; SELECT pg_stat_reset_replication_slot(%s); "+
 				"-- then start kafkasync anew; or, instead of the role, add to source.postgres.url: options=-c%%20logical_decoding_work_mem%%3D256MB",
 				quoteName(c.server.Role), quoteName(c.server.Database), quoteText(c.slot.Name)),
 			"%s of %s that were decoded for slot %s (%s) went over the server's disk: logical_decoding_work_mem is %s",
-			bytesText(spilled), bytesText(total), c.slot.Name, counted(int(transactions), "transaction"), memory)
+			bytesText(spilled), bytesText(total), c.slot.Name, findings.Counted(int(transactions), "transaction"), memory)
 	}
-	c.okf("P25", "%s of %s that were decoded for slot %s went over the server's disk", bytesText(spilled), bytesText(total), c.slot.Name)
+	c.Okf("P25", "%s of %s that were decoded for slot %s went over the server's disk", bytesText(spilled), bytesText(total), c.slot.Name)
 }
 
 const emitSQL = `SELECT p.oid::regprocedure::text FROM pg_proc p
@@ -58,14 +60,14 @@ const emitSQL = `SELECT p.oid::regprocedure::text FROM pg_proc p
 // as every change.
 func (c *checkup) checkHeartbeat(ctx context.Context, conn *pgx.Conn, settings *pgx.ConnConfig) {
 	// It would only say so again, and after a long time.
-	if c.reported("P02", "P04", "P07", "P15", "P16", "P17", "P18", "P19") || c.held {
+	if c.Reported("P02", "P04", "P07", "P15", "P16", "P17", "P18", "P19") || c.held {
 		return
 	}
 	var emit string
 	err := conn.QueryRow(ctx, emitSQL).Scan(&emit)
 	switch {
 	case err == nil:
-		c.errorf("P26", "while nothing changes, the server would keep its log for us", "GRANT EXECUTE ON FUNCTION pg_catalog."+emit+" TO "+quoteName(c.server.Role)+";",
+		c.Errorf("P26", "while nothing changes, the server would keep its log for us", "GRANT EXECUTE ON FUNCTION pg_catalog."+emit+" TO "+quoteName(c.server.Role)+";",
 			"role %s may not write the heartbeat", c.server.Role)
 		return
 	case !errors.Is(err, pgx.ErrNoRows):
@@ -74,13 +76,13 @@ func (c *checkup) checkHeartbeat(ctx context.Context, conn *pgx.Conn, settings *
 	}
 	switch {
 	case c.slot == nil:
-		c.okf("P26", "role %s may write the heartbeat", c.server.Role)
+		c.Okf("P26", "role %s may write the heartbeat", c.server.Role)
 	case c.slot.ActivePID != 0 && c.opts.Checkpoint != nil:
 		c.probeNode(ctx, conn)
 	case c.slot.ActivePID != 0:
-		c.okf("P26", "role %s may write the heartbeat; a node that does not answer here reads the slot", c.server.Role)
+		c.Okf("P26", "role %s may write the heartbeat; a node that does not answer here reads the slot", c.server.Role)
 	case c.slot.Retained > probeBehind:
-		c.okf("P26", "role %s may write the heartbeat; slot %s is too far behind to wait for one", c.server.Role, c.slot.Name)
+		c.Okf("P26", "role %s may write the heartbeat; slot %s is too far behind to wait for one", c.server.Role, c.slot.Name)
 	default:
 		c.probeSlot(ctx, conn, settings)
 	}
@@ -96,7 +98,7 @@ func (c *checkup) probeNode(ctx context.Context, conn *pgx.Conn) {
 			break
 		}
 		if slot.ConfirmedFlush >= at {
-			c.okf("P26", "the running node confirmed a heartbeat within %s", time.Since(started).Round(time.Millisecond))
+			c.Okf("P26", "the running node confirmed a heartbeat within %s", time.Since(started).Round(time.Millisecond))
 			return
 		}
 		if !pause(ctx, 50*time.Millisecond) {
@@ -107,7 +109,7 @@ func (c *checkup) probeNode(ctx context.Context, conn *pgx.Conn) {
 		c.failed("P26", err)
 		return
 	}
-	c.warnf("P26", "it is far behind, or something holds it up", "kafkasync status # shows what", "the running node has not confirmed a heartbeat within %s", probeWait)
+	c.Warnf("P26", "it is far behind, or something holds it up", "kafkasync status # shows what", "the running node has not confirmed a heartbeat within %s", probeWait)
 }
 
 // probeSlot reads the slot until a heartbeat comes out, and confirms nothing: the slot stays where it is.
@@ -129,7 +131,7 @@ func (c *checkup) probeSlot(ctx context.Context, conn *pgx.Conn, settings *pgx.C
 		c.failed("P26", err)
 		return
 	}
-	c.okf("P26", "a heartbeat came out of slot %s within %s", c.slot.Name, time.Since(started).Round(time.Millisecond))
+	c.Okf("P26", "a heartbeat came out of slot %s within %s", c.slot.Name, time.Since(started).Round(time.Millisecond))
 }
 
 // letGo ends the reading of the slot, and waits until a node could begin with it.

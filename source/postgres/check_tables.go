@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/kafkasync/kafkasync/source/findings"
 )
 
 // checkRules compares the rules with the tables that exist.
@@ -18,7 +20,7 @@ func (c *checkup) checkRules(ctx context.Context, conn *pgx.Conn) {
 			left = append(left, t.Name)
 		}
 	}
-	if u, ok := c.sel.(rulebook); ok {
+	if u, ok := c.sel.(findings.Rules); ok {
 		for _, name := range u.Unmatched(all) {
 			if err := c.unmatched(ctx, conn, name, all); err != nil {
 				c.failed("T01", err)
@@ -27,22 +29,14 @@ func (c *checkup) checkRules(ctx context.Context, conn *pgx.Conn) {
 		}
 	}
 	if len(c.captured) > 0 {
-		c.okf("T01", "%s captured", counted(len(c.captured), "table"))
-	} else if !c.reported("T01", "P14") { // which would have the same cause
-		c.errorf("T01", "the pipeline waits for one", "correct tables[].match in the file, or create the tables",
+		c.Okf("T01", "%s captured", findings.Counted(len(c.captured), "table"))
+	} else if !c.Reported("T01", "P14") { // which would have the same cause
+		c.Errorf("T01", "the pipeline waits for one", "correct tables[].match in the file, or create the tables",
 			"no rule matches a table of database %s", c.server.Database)
 	}
 	if len(left) > 0 {
-		c.okf("T02", "not captured: %s", names(left))
+		c.Okf("T02", "not captured: %s", findings.Names(left))
 	}
-}
-
-// counted is "1 table" or "3 tables".
-func counted(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // unmatched says why a table that a rule names in full cannot be captured.
@@ -50,7 +44,7 @@ func (c *checkup) unmatched(ctx context.Context, conn *pgx.Conn, name string, al
 	const why = "the rule would never publish anything"
 	for _, t := range c.tables {
 		if slices.ContainsFunc(t.Leaves, func(h heap) bool { return h.Name == name }) {
-			c.errorf("T01", why, fmt.Sprintf("write match: %s", t.Name), "%s is a partition of %s, and rules match the whole table", name, t.Name)
+			c.Errorf("T01", why, fmt.Sprintf("write match: %s", t.Name), "%s is a partition of %s, and rules match the whole table", name, t.Name)
 			return nil
 		}
 	}
@@ -59,15 +53,15 @@ func (c *checkup) unmatched(ctx context.Context, conn *pgx.Conn, name string, al
 		return err
 	}
 	if kind != "" {
-		c.errorf("P14", "the log holds changes of tables only", "match the tables behind it, or take the rule out of the file",
+		c.Errorf("P14", "the log holds changes of tables only", "match the tables behind it, or take the rule out of the file",
 			"%s is %s", name, kind)
 		return nil
 	}
 	fix := fmt.Sprintf("create %s, or take the rule out of the file", name)
-	if near := nearest(name, all); near != "" {
+	if near := findings.Nearest(name, all); near != "" {
 		fix = fmt.Sprintf("write match: %s, or create %s", near, name)
 	}
-	c.errorf("T01", why, fix, "there is no table %s", name)
+	c.Errorf("T01", why, fix, "there is no table %s", name)
 	return nil
 }
 
@@ -81,37 +75,6 @@ func relationKind(ctx context.Context, conn *pgx.Conn, name string) (string, err
 	var kind string
 	err := conn.QueryRow(ctx, relationKindSQL, name).Scan(&kind)
 	return kind, classify(err, "looking for "+name)
-}
-
-// nearest returns the name that takes the fewest edits to reach, or "" if none is near.
-func nearest(name string, all []string) string {
-	best, at := "", len(name)/3+1
-	for _, candidate := range all {
-		if d := distance(name, candidate); d < at {
-			best, at = candidate, d
-		}
-	}
-	return best
-}
-
-// distance counts the bytes to insert, delete or replace to get from a to b.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(diagonal+cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // checkTables looks at each captured table: can its rule be obeyed, and does the
@@ -129,23 +92,23 @@ func (c *checkup) checkTables() {
 			c.checkIdentity(t, false)
 		}
 	}
-	c.okf("T03", "the tables have the columns that the rules ask for")
-	c.okf("P11", "the tables have a replica identity")
-	c.okf("P12", "the replica identities hold the keys")
-	c.okf("P13", "the log holds the columns that the rules ask for")
-	c.okf("P14", "the log holds the tables")
+	c.Okf("T03", "the tables have the columns that the rules ask for")
+	c.Okf("P11", "the tables have a replica identity")
+	c.Okf("P12", "the replica identities hold the keys")
+	c.Okf("P13", "the log holds the columns that the rules ask for")
+	c.Okf("P14", "the log holds the tables")
 }
 
 func (c *checkup) checkStorage(t *table) {
 	for _, h := range t.heaps() {
 		if h.Persistence == 'u' {
-			c.errorf("P14", "the log holds nothing of it", fmt.Sprintf("ALTER TABLE %s SET LOGGED; -- writes the whole table to the log once; or skip: true in a rule for it", h.quoted()),
+			c.Errorf("P14", "the log holds nothing of it", fmt.Sprintf("ALTER TABLE %s SET LOGGED; -- writes the whole table to the log once; or skip: true in a rule for it", h.quoted()),
 				"%s is unlogged", h.Name)
 		}
 	}
 	for _, h := range t.Leaves {
 		if h.Kind == 'f' {
-			c.warnf("P14", "its changes are in another server's log, and not published",
+			c.Warnf("P14", "its changes are in another server's log, and not published",
 				fmt.Sprintf("ALTER TABLE %s DETACH PARTITION %s;", t.quoted(), h.quoted()),
 				"the partition %s of %s is a foreign table", h.Name, t.Name)
 		}
@@ -166,7 +129,7 @@ func (c *checkup) checkIdentity(t *table, keyless bool) {
 			if h.Unsent == 's' && c.pub != nil {
 				fix = sendGenerated(c.pub.Name)
 			}
-			c.errorf("P11", why, fix, "%s has no usable replica identity: %s", h.Name, problem)
+			c.Errorf("P11", why, fix, "%s has no usable replica identity: %s", h.Name, problem)
 		}
 	}
 }
@@ -219,7 +182,7 @@ func (c *checkup) checkColumns(t *table) {
 			c.generatedProblem(t, a)
 		}
 		if slices.Contains(key, a.Name) && !a.NotNull {
-			c.errorf("P12", "a row without a key cannot be published",
+			c.Errorf("P12", "a row without a key cannot be published",
 				fmt.Sprintf("ALTER TABLE %s ALTER COLUMN %s SET NOT NULL;", t.quoted(), quoteName(a.Name)),
 				"the key column %q of %s may be NULL", a.Name, t.Name)
 		}
@@ -241,7 +204,7 @@ func (c *checkup) checkKey(t *table, key []string) {
 	for _, h := range t.heaps() {
 		missing := slices.DeleteFunc(slices.Clone(key), h.identifies)
 		if len(missing) > 0 && h.identityProblem() == "" {
-			c.errorf("P12", "a deleted row could not be named", h.identityFix(key),
+			c.Errorf("P12", "a deleted row could not be named", h.identityFix(key),
 				"the replica identity of %s lacks key column %s", h.Name, strings.Join(missing, ", "))
 		}
 	}
@@ -252,7 +215,7 @@ func (c *checkup) generatedProblem(t *table, a attribute) {
 	if a.Generated == 's' && c.server.Version >= 180000 && c.pub != nil {
 		fix = sendGenerated(c.pub.Name)
 	}
-	c.errorf("P13", "the log does not hold its values", fix, "column %q of %s is generated", a.Name, t.Name)
+	c.Errorf("P13", "the log does not hold its values", fix, "column %q of %s is generated", a.Name, t.Name)
 }
 
 func sendGenerated(publication string) string {

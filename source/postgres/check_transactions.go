@@ -49,17 +49,17 @@ func (c *checkup) checkTransactions(ctx context.Context, conn *pgx.Conn) {
 	if err != nil {
 		c.failed("P27", err)
 	}
-	c.okf("P27", "no open transaction holds up the creation of the slot")
+	c.Okf("P27", "no open transaction holds up the creation of the slot")
 }
 
 func (c *checkup) transactionProblem(t openTransaction) {
 	const why = "creating the slot waits until it ends"
 	if t.PID == 0 {
-		c.warnf("P27", why, "ROLLBACK PREPARED "+quoteText(t.Prepared)+"; -- in its database; or COMMIT PREPARED",
+		c.Warnf("P27", why, "ROLLBACK PREPARED "+quoteText(t.Prepared)+"; -- in its database; or COMMIT PREPARED",
 			"the prepared transaction %s is open (%s)", t.Prepared, t.Who)
 		return
 	}
-	c.warnf("P27", why, fmt.Sprintf("SELECT pg_terminate_backend(%d); -- or wait until it ends", t.PID),
+	c.Warnf("P27", why, fmt.Sprintf("SELECT pg_terminate_backend(%d); -- or wait until it ends", t.PID),
 		"a transaction of process %d is open (%s)", t.PID, t.Who)
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/kafkasync/kafkasync"
 	"github.com/kafkasync/kafkasync/source"
+	"github.com/kafkasync/kafkasync/source/findings"
 )
 
 const (
@@ -237,7 +238,7 @@ func (k *keeper) position(lsn pglogrepl.LSN) source.Position {
 // mentions any more: mostly its rule was mistyped or lost, and once the position
 // has moved, its changes are gone.
 func (k *keeper) requireRule(table string) error {
-	book, ok := k.source.selector.(rulebook)
+	book, ok := k.source.selector.(findings.Rules)
 	if ok && book.Mentions(table) {
 		return nil
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/kafkasync/kafkasync"
+	"github.com/kafkasync/kafkasync/source/findings"
 )
 
 // urlFault is about a URL that cannot be read. Its error quotes the URL, whose
@@ -220,5 +221,5 @@ func certifiedNames(cert *x509.Certificate) string {
 	if len(all) == 0 {
 		return "no host at all (it has no subjectAltName)"
 	}
-	return names(all)
+	return findings.Names(all)
 }

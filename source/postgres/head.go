@@ -12,6 +12,7 @@ import (
 
 	"github.com/kafkasync/kafkasync"
 	"github.com/kafkasync/kafkasync/source"
+	"github.com/kafkasync/kafkasync/source/findings"
 )
 
 // Head makes publication and slot, in this order: decoding looks a publication
@@ -173,14 +174,14 @@ func (s *Source) nothingMatches() error {
 }
 
 func (s *Source) unmatched(all []string) []error {
-	u, ok := s.selector.(rulebook)
+	u, ok := s.selector.(findings.Rules)
 	if !ok {
 		return nil
 	}
 	var errs []error
 	for _, name := range u.Unmatched(all) {
 		fix := fmt.Sprintf("create %s, or take the rule out of the file", name)
-		if near := nearest(name, all); near != "" {
+		if near := findings.Nearest(name, all); near != "" {
 			fix = fmt.Sprintf("write match: %s, or create %s", near, name)
 		}
 		errs = append(errs, &kafkasync.Fault{

@@ -11,7 +11,7 @@ import (
 )
 
 // seen is a change as the suite compares it, in one line: "items c 7 apple",
-// "lines u 1,2->1,3 note", "items d 7", "items t".
+// "order_lines u 1,2->1,3 note", "items d 7", "items t".
 type seen string
 
 // changes returns what the transactions must look like to a reader.

@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// The suite's tables. Others is not captured.
+// The suite's tables, by names that no SQL database reserves. Others is not captured.
 const (
 	Items  = "items"
-	Lines  = "lines"
+	Lines  = "order_lines"
 	Others = "others"
 )
 
@@ -17,7 +17,7 @@ const (
 func Schema() []string {
 	return []string{
 		"CREATE TABLE items (id bigint PRIMARY KEY, name text)",
-		"CREATE TABLE lines (order_id bigint, line int, note text, PRIMARY KEY (order_id, line))",
+		"CREATE TABLE order_lines (order_id bigint, line int, note text, PRIMARY KEY (order_id, line))",
 		"CREATE TABLE others (id bigint PRIMARY KEY)",
 	}
 }

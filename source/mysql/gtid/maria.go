@@ -95,6 +95,9 @@ func (p MariaPosition) String() string { return formatMariaIDs(slices.Collect(ma
 // Empty reports whether this is the beginning of a log.
 func (p MariaPosition) Empty() bool { return len(p.newest) == 0 }
 
+// Len is how many domains are in the position.
+func (p MariaPosition) Len() int { return len(p.newest) }
+
 // Clone returns a position that can be added to without changing p.
 func (p MariaPosition) Clone() MariaPosition { return MariaPosition{maps.Clone(p.newest)} }
 
@@ -141,6 +144,12 @@ func (h MariaHistory) Lacks(p MariaPosition) []MariaID {
 	}
 	slices.SortFunc(lacking, MariaID.compare)
 	return lacking
+}
+
+// Knows reports whether the log has anything of the id's server in its domain.
+func (h MariaHistory) Knows(id MariaID) bool {
+	_, known := h.newest[origin{id.Domain, id.Server}]
+	return known
 }
 
 // Reached reports whether a reader at p has everything that other stands for. Numbers

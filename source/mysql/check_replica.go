@@ -1,0 +1,102 @@
+package mysql
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+
+	"github.com/go-mysql-org/go-mysql/mysql"
+
+	"github.com/kafkasync/kafkasync/source/findings"
+)
+
+// checkReplica looks whether the server that is read follows another one, and then logs what it gets.
+func (c *checkup) checkReplica(ctx context.Context) {
+	rows, err := askTexts(ctx, c.conn, "asking whether the server is a replica", c.showReplica())
+	switch {
+	case denied(err):
+		if c.server.variables["gtid_slave_pos"] != "" {
+			c.checkApplied(c.server)
+		}
+		c.Hintf("M11", "a replica has to log what it gets from its primary", "GRANT "+c.replicaPrivilege()+" ON *.* TO "+c.server.user+";",
+			"whether the server is a replica is not known: the user may not ask")
+	case err != nil:
+		c.failed("M11", err)
+	case len(rows) == 0:
+		c.Okf("M11", "the server is no replica")
+	default:
+		c.checkApplied(c.server)
+	}
+}
+
+// showReplica is the statement that shows whom a server follows.
+func (c *checkup) showReplica() string {
+	if c.mariaDB() || c.server.atLeast(8, 0) {
+		return "SHOW REPLICA STATUS"
+	}
+	return "SHOW SLAVE STATUS"
+}
+
+func (c *checkup) replicaPrivilege() string {
+	return c.flavoured("REPLICATION CLIENT", "REPLICA MONITOR")
+}
+
+// checkApplied looks at a server that follows another one, or may have to step in for it.
+func (c *checkup) checkApplied(f facts) {
+	name, _ := f.either("log_replica_updates", "log_slave_updates")
+	if !f.on(name) && name != "" {
+		c.Errorf("M11", "what its primary has written is not in its log, and would not be published", inFile(name+"=ON"), "%s is a replica, and does not log what it gets: %s is OFF", f.name(), name)
+	}
+	c.Okf("M11", "the server is a replica, and logs what it gets")
+	workers, count := f.either("replica_parallel_workers", "slave_parallel_workers")
+	n, err := strconv.Atoi(count)
+	order, _ := f.either("replica_preserve_commit_order", "slave_preserve_commit_order")
+	if order != "" && err == nil && n > 1 && !f.on(order) {
+		c.Warnf("M12", "changes of one row may be published in another order than they were made", "STOP REPLICA SQL_THREAD; "+c.lasting(order, "ON")+" START REPLICA SQL_THREAD;",
+			"%s applies transactions in parallel (%s=%d) and commits them in any order", f.name(), workers, n)
+	}
+	c.Okf("M12", "what a replica gets is committed in the order of its primary")
+}
+
+// denied reports whether the user lacks a privilege.
+func denied(err error) bool {
+	var answer *mysql.MyError
+	return errors.As(err, &answer) && slices.Contains([]uint16{mysql.ER_SPECIFIC_ACCESS_DENIED_ERROR, mysql.ER_ACCESS_DENIED_ERROR, mysql.ER_TABLEACCESS_DENIED_ERROR, mysql.ER_DBACCESS_DENIED_ERROR}, answer.Code)
+}
+
+// checkReaders looks whether somebody else has one of our server ids: the server ends the one's connection for the other's.
+func (c *checkup) checkReaders(ctx context.Context) {
+	nodes := max(1, c.opts.Nodes)
+	ours := func(id string) bool {
+		n, err := strconv.ParseUint(id, 10, 32)
+		return err == nil && n >= uint64(c.cfg.ServerID) && n < uint64(c.cfg.ServerID)+uint64(nodes)
+	}
+	const why = "the server would end the connection of the one for that of the other, again and again"
+	fix := "set source." + c.cfg.Flavour + ".server_id to a number that no server and no other reader has, or leave it out"
+	if nodes > 1 {
+		fix += "; each of the " + findings.Counted(nodes, "node") + " has one more than the one before"
+	}
+	if ours(c.server.variables["server_id"]) {
+		c.Errorf("M10", why, fix, "the server itself has the server_id %s", c.server.variables["server_id"])
+	}
+	show := "SHOW REPLICAS"
+	if c.mariaDB() {
+		show = "SHOW REPLICA HOSTS"
+	}
+	rows, err := askTexts(ctx, c.conn, "asking who reads the log", show)
+	switch {
+	case denied(err):
+		c.Okf("M10", "the server does not have our server_id; whether another reader has it is not known: the user may not ask")
+		return
+	case err != nil:
+		c.failed("M10", err)
+		return
+	}
+	for _, row := range rows {
+		if len(row) > 1 && ours(row[0]) && row[1] != c.opts.Application {
+			c.Errorf("M10", why, fix, "another reader (%q) has the server_id %s", row[1], row[0])
+		}
+	}
+	c.Okf("M10", "nobody else has our server_id")
+}

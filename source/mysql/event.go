@@ -1,0 +1,59 @@
+package mysql
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/go-mysql-org/go-mysql/replication"
+)
+
+// event is one event of the log, as the server sent it.
+type event struct {
+	header replication.EventHeader
+	raw    []byte // with the header, without a checksum
+}
+
+// body is what stands behind the header.
+func (e *event) body() []byte { return e.raw[replication.EventHeaderSize:] }
+
+// received takes an event that the library has looked at the checksum of.
+func received(e *replication.BinlogEvent) event {
+	raw := e.RawData
+	switch body := e.Event.(type) {
+	case *replication.GenericEvent:
+		raw = raw[:replication.EventHeaderSize+len(body.Data)]
+	case *replication.RotateEvent:
+		const offset = 8
+		raw = raw[:replication.EventHeaderSize+offset+len(body.NextLogName)]
+	}
+	return event{header: *e.Header, raw: raw}
+}
+
+// newEvent takes an event without a checksum from its bytes, which it keeps.
+func newEvent(raw []byte) (e event, err error) {
+	e.raw = raw
+	if err := e.header.Decode(raw); err != nil {
+		return e, fmt.Errorf("reading the log: %w", err)
+	}
+	if int(e.header.EventSize) != len(raw) {
+		return e, fmt.Errorf("reading the log: an event of %d bytes says that it has %d", len(raw), e.header.EventSize)
+	}
+	return e, nil
+}
+
+// artificial reports whether the server made the event up for us: it is in no file.
+func (e *event) artificial() bool { return e.header.Flags&replication.LOG_EVENT_ARTIFICIAL_F != 0 }
+
+// decodeInto has the library decode a body. It looks at lengths only as far as it needs them, so
+// what is cut short ends in a panic, which is made an error here.
+func decodeInto(into replication.Event, e *event) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = errors.New("it is cut short")
+		}
+		if err != nil {
+			err = fmt.Errorf("decoding the log: %s of %d bytes: %w", e.header.EventType, len(e.raw), err)
+		}
+	}()
+	return into.Decode(e.body())
+}

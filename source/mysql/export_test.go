@@ -1,0 +1,7 @@
+package mysql
+
+// For the tests of the package from outside.
+const (
+	MaxBatchChanges = maxBatchChanges
+	MaxPrepared     = maxPrepared
+)

@@ -1,0 +1,9 @@
+package mysql
+
+import (
+	"testing"
+
+	"github.com/kafkasync/kafkasync/internal/devstack/devtest"
+)
+
+func TestMain(m *testing.M) { devtest.Main(m) }
