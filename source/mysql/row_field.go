@@ -1,6 +1,7 @@
 package mysql
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -21,8 +22,8 @@ const (
 	typeVarcharCompressed = 141 // MariaDB
 )
 
-// newField reads what a table map says of a column (MySQL source, Field::save_field_metadata and
-// calc_field_size).
+// newField reads what a table map says of a column (MySQL source, Field::save_field_metadata
+// and calc_field_size).
 func newField(code byte, meta uint16) (field, error) {
 	f := field{code: code, meta: meta}
 	low, high := int(meta&0xff), int(meta>>8)
@@ -61,7 +62,7 @@ func newField(code byte, meta uint16) (field, error) {
 	case mysql.MYSQL_TYPE_STRING:
 		return newStringField(high, low)
 	case typeBlobCompressed, typeVarcharCompressed:
-		return field{}, fmt.Errorf("it is COMPRESSED, which cannot be read from the log: ALTER TABLE ... MODIFY it without COMPRESSED")
+		return field{}, errors.New("it is COMPRESSED, which cannot be read from the log: ALTER TABLE ... MODIFY it without COMPRESSED")
 	default:
 		return field{}, fmt.Errorf("the log has type %d for it, which is not known here", code)
 	}
@@ -102,13 +103,27 @@ func lengthSize(longest int) int {
 
 func (f *field) isJSON() bool { return f.code == mysql.MYSQL_TYPE_JSON }
 
-// matches returns an error if a column that information_schema has this data_type for is not
-// the one whose type the log tells: then the log is of another time.
-func (f *field) matches(dataType string) error {
-	if dataType == "" || slices.Contains(typesOf(dataType), f.code) {
+// matches returns an error if the log does not tell how long a column's values are, or if the column that
+// information_schema knows is not the one in the log: then the log is of another time.
+func (f *field) matches(info *columnInfo) error {
+	switch {
+	case info.dataType == "":
+		if info.ambiguous && f.isOldTime() {
+			return errors.New("the log does not tell how many bytes it has: it is of MariaDB's format before 10.1")
+		}
 		return nil
+	case !slices.Contains(typesOf(info.dataType), f.code):
+		return fmt.Errorf("it is %s now, but the log has type %d for it: it was written when the table was another", info.dataType, f.code)
+	case info.ambiguous && f.isOldTime() && info.fraction > 0:
+		return errors.New("it has fractions of a second in MariaDB's format before 10.1, which cannot be read from the log: ALTER TABLE ... MODIFY it with mysql56_temporal_format=ON")
 	}
-	return fmt.Errorf("it is %s now, but the log has type %d for it: it was written when the table was another", dataType, f.code)
+	return nil
+}
+
+// isOldTime reports whether it is a time as servers before MySQL 5.6 had them; MariaDB gave these fractions, and
+// does not log of how many bytes.
+func (f *field) isOldTime() bool {
+	return f.code == mysql.MYSQL_TYPE_TIME || f.code == mysql.MYSQL_TYPE_DATETIME || f.code == mysql.MYSQL_TYPE_TIMESTAMP
 }
 
 // typesOf returns the types that the log has for a data_type of information_schema.

@@ -24,8 +24,9 @@ type columnInfo struct {
 	elements []string // of an enum or a set, in UTF-8
 	// dataType is information_schema's DATA_TYPE; "" where the log described the table.
 	dataType string
-	// ambiguous says that only dataType can tell what it is: MariaDB's log has BINARY(16), UUID and
-	// INET6 for the same, and BINARY(4) and INET4.
+	fraction int // DATETIME_PRECISION, with dataType
+	// ambiguous says that the log is not enough, and newLayout wants dataType and fraction: MariaDB logs BINARY(16), UUID
+	// and INET6 as the same, so BINARY(4) and INET4, and of its old times not whether they have a fraction.
 	ambiguous bool
 }
 
@@ -68,6 +69,8 @@ func readTableInfo(m *replication.TableMapEvent, mariaDB bool) (*tableInfo, erro
 			c.charset = charsetOf(collationAt(m.DefaultCharset, m.ColumnCharset, texts))
 			c.ambiguous = mariaDB && mayBePlugin(m, i, c.charset)
 			texts++
+		default:
+			c.ambiguous = mariaDB && (&field{code: code}).isOldTime()
 		}
 		if err != nil {
 			return nil, fmt.Errorf("column %q: %w", c.name, err)
