@@ -46,7 +46,9 @@ func newField(code byte, meta uint16) (field, error) {
 	case mysql.MYSQL_TYPE_DATETIME2:
 		f.width = 5 + (low+1)/2
 	case mysql.MYSQL_TYPE_BIT: // whole bytes, and bits of another
-		f.width = high + (low+7)/8
+		if f.width = high + (low+7)/8; f.width > 8 {
+			return field{}, fmt.Errorf("the log has %d bits for it, want at most 64", 8*high+low)
+		}
 	case mysql.MYSQL_TYPE_NEWDECIMAL:
 		if low > high || high > 65 {
 			return field{}, fmt.Errorf("the log has a decimal of %d digits, %d of them behind the point", high, low)

@@ -66,9 +66,9 @@ func decoderOf(f field, info *columnInfo) (decoder, error) {
 	case mysql.MYSQL_TYPE_TIMESTAMP2:
 		return timestampDecoder(int(f.meta)), nil
 	case mysql.MYSQL_TYPE_ENUM:
-		return enumDecoder(info)
+		return enumDecoder(f.width, info)
 	case mysql.MYSQL_TYPE_SET:
-		return setDecoder(info)
+		return setDecoder(f.width, info)
 	case mysql.MYSQL_TYPE_JSON:
 		return decodeJSON, nil
 	case mysql.MYSQL_TYPE_GEOMETRY, mysql.MYSQL_TYPE_VECTOR:
