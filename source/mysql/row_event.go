@@ -118,19 +118,15 @@ func (r *rowReader) packed() uint64 {
 
 // value takes what the log holds of a column.
 func (r *rowReader) value(f *field) []byte {
-	if f.prefix == 0 {
-		return r.take(f.width)
+	n := f.width
+	switch f.prefix {
+	case 0:
+	case 1:
+		n = int(r.byte())
+	default:
+		n = int(littleEndian(r.take(f.prefix)))
 	}
-	p := r.take(f.prefix)
-	if p == nil {
-		return nil
-	}
-	n := littleEndian(p)
-	if n > uint64(len(r.rest)) {
-		r.rest, r.broken = nil, true
-		return nil
-	}
-	return r.take(int(n))
+	return r.take(n)
 }
 
 // partialColumns takes which JSON columns the image that follows holds in parts, nil: none.
