@@ -193,6 +193,7 @@ func TestWhatTheLogCannotSayOfAColumnIsRefused(t *testing.T) {
 		{logged{mysql.MYSQL_TYPE_STRING, 0xf8<<8 | 1, columnInfo{charset: "klingon"}}, "its charset klingon cannot be converted"},
 		{logged{mysql.MYSQL_TYPE_STRING, 0xf8<<8 | 1, columnInfo{charset: "utf8mb4", elements: slices.Repeat([]string{"a"}, 9)}}, "its description has 9 elements, and the log 1 bytes for them"},
 		{logged{mysql.MYSQL_TYPE_STRING, 0xfe<<8 | 4, columnInfo{dataType: "uuid"}}, "it is uuid now, but the log has 4 bytes for it"},
+		{logged{mysql.MYSQL_TYPE_STRING, 0xfe<<8 | 8, columnInfo{charset: charsetBinary, dataType: "macaddr"}}, "its type macaddr is not known here"},
 		{logged{typeBlobCompressed, 0, columnInfo{}}, "it is COMPRESSED"},
 	} {
 		f, err := newField(c.column.code, c.column.meta)

@@ -114,9 +114,9 @@ func (f *field) matches(info *columnInfo) error {
 			return errors.New("the log does not tell how many bytes it has: it is of MariaDB's format before 10.1")
 		}
 		return nil
-	case !slices.Contains(typesOf(info.dataType), f.code):
+	case len(typesOf(info.dataType)) > 0 && !slices.Contains(typesOf(info.dataType), f.code):
 		return fmt.Errorf("it is %s now, but the log has type %d for it: it was written when the table was another", info.dataType, f.code)
-	case info.ambiguous && f.isOldTime() && info.fraction > 0:
+	case f.isOldTime() && info.fraction > 0:
 		return errors.New("it has fractions of a second in MariaDB's format before 10.1, which cannot be read from the log: ALTER TABLE ... MODIFY it with mysql56_temporal_format=ON")
 	}
 	return nil
@@ -129,7 +129,7 @@ func (f *field) isOldTime() bool {
 }
 
 // typesOf returns the types that the log has for a data_type of information_schema.
-// What is not known is what a plugin made.
+// What has none is of a plugin: only its bytes can be passed over.
 func typesOf(dataType string) []byte {
 	switch dataType {
 	case "tinyint":
@@ -173,7 +173,7 @@ func typesOf(dataType string) []byte {
 	case "json":
 		return []byte{mysql.MYSQL_TYPE_JSON}
 	case "vector":
-		return []byte{mysql.MYSQL_TYPE_VECTOR}
+		return []byte{mysql.MYSQL_TYPE_VECTOR, mysql.MYSQL_TYPE_VARCHAR} // of MySQL, of MariaDB
 	case "geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon", "geomcollection", "geometrycollection":
 		return []byte{mysql.MYSQL_TYPE_GEOMETRY}
 	}

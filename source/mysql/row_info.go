@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
 	"github.com/go-mysql-org/go-mysql/replication"
@@ -25,8 +26,8 @@ type columnInfo struct {
 	// dataType is information_schema's DATA_TYPE; "" where the log described the table.
 	dataType string
 	fraction int // DATETIME_PRECISION, with dataType
-	// ambiguous says that the log is not enough, and newLayout wants dataType and fraction: MariaDB logs BINARY(16), UUID
-	// and INET6 as the same, so BINARY(4) and INET4, and of its old times not whether they have a fraction.
+	// ambiguous says that the log is not enough, see clarify: MariaDB logs BINARY(16), UUID and INET6 as the same,
+	// so BINARY(4) and INET4, and of its old times not whether they have a fraction.
 	ambiguous bool
 }
 
@@ -41,6 +42,22 @@ func tableInfoOf(m *replication.TableMapEvent, mariaDB bool) (info *tableInfo, n
 		return nil, false, fmt.Errorf("reading the description of %s.%s in the log: %w", m.Schema, m.Table, err)
 	}
 	return info, true, nil
+}
+
+// unclear reports whether newLayout needs to know more of a column than the log tells.
+func (t *tableInfo) unclear() bool {
+	return slices.ContainsFunc(t.columns, func(c columnInfo) bool { return c.ambiguous && c.dataType == "" })
+}
+
+// clarify takes what the log does not tell from what information_schema says of columns of these names.
+func (t *tableInfo) clarify(now *tableInfo) {
+	for i := range t.columns {
+		c := &t.columns[i]
+		at := slices.IndexFunc(now.columns, func(n columnInfo) bool { return n.name == c.name })
+		if c.ambiguous && at >= 0 {
+			c.dataType, c.fraction = now.columns[at].dataType, now.columns[at].fraction
+		}
+	}
 }
 
 func readTableInfo(m *replication.TableMapEvent, mariaDB bool) (*tableInfo, error) {
