@@ -76,7 +76,10 @@ func (t *tables) renew() error {
 	}
 	t.parser, t.parsed = replication.NewBinlogParser(), 0
 	t.parser.SetFlavor(flavour)
-	_, err := t.parser.Parse(t.format)
+	err := guarded(func() error {
+		_, err := t.parser.Parse(t.format)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("reading the format of the log: %w", err)
 	}
@@ -172,7 +175,11 @@ func (t *tables) parse(e *event) (*replication.TableMapEvent, error) {
 	}
 	raw := slices.Clone(e.raw) // what is parsed shares its memory
 	binary.LittleEndian.PutUint32(raw[sizeOffset:], uint32(len(raw)))
-	parsed, err := t.parser.Parse(raw)
+	var parsed *replication.BinlogEvent
+	err := guarded(func() (err error) {
+		parsed, err = t.parser.Parse(raw)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
