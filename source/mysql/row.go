@@ -48,7 +48,7 @@ func newLayout(m *replication.TableMapEvent, info *tableInfo, wanted []int) (*la
 		c.name, c.slot = info.columns[i].name, -1
 		var err error
 		if c.field, err = newField(m.ColumnType[i], m.ColumnMeta[i]); err == nil {
-			err = c.matches(info.columns[i].dataType)
+			err = c.matches(&info.columns[i])
 		}
 		if err != nil {
 			return nil, fmt.Errorf("column %q of %s: %w", c.name, l.table, err)
@@ -94,7 +94,7 @@ func (l *layout) rows(kind replication.EventType, body []byte, each func(old, ne
 	for {
 		l.arena.reset()
 		left := len(e.rest.rest)
-		old, now, err := l.row(e)
+		old, now, err := l.row(&e)
 		if err != nil {
 			return fmt.Errorf("decoding rows of %s: %w", l.table, err)
 		}
@@ -169,6 +169,9 @@ func (l *layout) image(r *rowReader, present []byte, count int, partial []byte, 
 		case r.broken:
 			return fmt.Errorf("column %q: %w", c.name, errCutShort)
 		case c.slot < 0:
+			continue
+		case isPartial && len(wire) == 0: // nothing has changed in it
+			row[c.slot] = l.old[c.slot]
 			continue
 		case isPartial:
 			return fmt.Errorf("column %q: the log holds only what has changed in it; it is needed whole: set binlog_row_value_options to ''", c.name)

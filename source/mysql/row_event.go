@@ -18,8 +18,8 @@ type rowsEvent struct {
 // parseRows takes the body of an event apart (MySQL source, binlog_event rows_event.h): the
 // table's id in 6 bytes, flags in 2, from version 2 on extra data that begins with its own
 // length, the number of columns, and the columns of one or two images.
-func parseRows(kind replication.EventType, body []byte, columns int) (*rowsEvent, error) {
-	e := &rowsEvent{rest: rowReader{rest: body}}
+func parseRows(kind replication.EventType, body []byte, columns int) (e rowsEvent, err error) {
+	e = rowsEvent{rest: rowReader{rest: body}}
 	before, after, extra := false, false, false
 	switch kind {
 	case replication.WRITE_ROWS_EVENTv2:
@@ -43,7 +43,7 @@ func parseRows(kind replication.EventType, body []byte, columns int) (*rowsEvent
 	case replication.MARIADB_DELETE_ROWS_COMPRESSED_EVENT_V1:
 		before, e.compressed = true, true
 	default:
-		return nil, fmt.Errorf("event %s (%d) is not one whose rows can be read", kind, byte(kind))
+		return rowsEvent{}, fmt.Errorf("event %s (%d) is not one whose rows can be read", kind, byte(kind))
 	}
 	r := &e.rest
 	r.take(8)
@@ -52,10 +52,10 @@ func parseRows(kind replication.EventType, body []byte, columns int) (*rowsEvent
 	}
 	width := r.packed()
 	if r.broken {
-		return nil, errCutShort
+		return rowsEvent{}, errCutShort
 	}
 	if width != uint64(columns) {
-		return nil, fmt.Errorf("the event has %d columns, the table's description in the log has %d", width, columns)
+		return rowsEvent{}, fmt.Errorf("the event has %d columns, the table's description in the log has %d", width, columns)
 	}
 	if before {
 		e.before = r.take((columns + 7) / 8)
@@ -64,7 +64,7 @@ func parseRows(kind replication.EventType, body []byte, columns int) (*rowsEvent
 		e.after = r.take((columns + 7) / 8)
 	}
 	if r.broken {
-		return nil, errCutShort
+		return rowsEvent{}, errCutShort
 	}
 	if before {
 		e.beforeCount = countBits(e.before, columns)
@@ -118,19 +118,15 @@ func (r *rowReader) packed() uint64 {
 
 // value takes what the log holds of a column.
 func (r *rowReader) value(f *field) []byte {
-	if f.prefix == 0 {
-		return r.take(f.width)
+	n := f.width
+	switch f.prefix {
+	case 0:
+	case 1:
+		n = int(r.byte())
+	default:
+		n = int(littleEndian(r.take(f.prefix)))
 	}
-	p := r.take(f.prefix)
-	if p == nil {
-		return nil
-	}
-	n := littleEndian(p)
-	if n > uint64(len(r.rest)) {
-		r.rest, r.broken = nil, true
-		return nil
-	}
-	return r.take(int(n))
+	return r.take(n)
 }
 
 // partialColumns takes which JSON columns the image that follows holds in parts, nil: none.

@@ -1,6 +1,7 @@
 package mysql
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -21,8 +22,8 @@ const (
 	typeVarcharCompressed = 141 // MariaDB
 )
 
-// newField reads what a table map says of a column (MySQL source, Field::save_field_metadata and
-// calc_field_size).
+// newField reads what a table map says of a column (MySQL source, Field::save_field_metadata
+// and calc_field_size).
 func newField(code byte, meta uint16) (field, error) {
 	f := field{code: code, meta: meta}
 	low, high := int(meta&0xff), int(meta>>8)
@@ -45,7 +46,9 @@ func newField(code byte, meta uint16) (field, error) {
 	case mysql.MYSQL_TYPE_DATETIME2:
 		f.width = 5 + (low+1)/2
 	case mysql.MYSQL_TYPE_BIT: // whole bytes, and bits of another
-		f.width = high + (low+7)/8
+		if f.width = high + (low+7)/8; f.width > 8 {
+			return field{}, fmt.Errorf("the log has %d bits for it, want at most 64", 8*high+low)
+		}
 	case mysql.MYSQL_TYPE_NEWDECIMAL:
 		if low > high || high > 65 {
 			return field{}, fmt.Errorf("the log has a decimal of %d digits, %d of them behind the point", high, low)
@@ -61,7 +64,7 @@ func newField(code byte, meta uint16) (field, error) {
 	case mysql.MYSQL_TYPE_STRING:
 		return newStringField(high, low)
 	case typeBlobCompressed, typeVarcharCompressed:
-		return field{}, fmt.Errorf("it is COMPRESSED, which cannot be read from the log: ALTER TABLE ... MODIFY it without COMPRESSED")
+		return field{}, errors.New("it is COMPRESSED, which cannot be read from the log: ALTER TABLE ... MODIFY it without COMPRESSED")
 	default:
 		return field{}, fmt.Errorf("the log has type %d for it, which is not known here", code)
 	}
@@ -102,17 +105,31 @@ func lengthSize(longest int) int {
 
 func (f *field) isJSON() bool { return f.code == mysql.MYSQL_TYPE_JSON }
 
-// matches returns an error if a column that information_schema has this data_type for is not
-// the one whose type the log tells: then the log is of another time.
-func (f *field) matches(dataType string) error {
-	if dataType == "" || slices.Contains(typesOf(dataType), f.code) {
+// matches returns an error if the log does not tell how long a column's values are, or if the column that
+// information_schema knows is not the one in the log: then the log is of another time.
+func (f *field) matches(info *columnInfo) error {
+	switch {
+	case info.dataType == "":
+		if info.ambiguous && f.isOldTime() {
+			return errors.New("the log does not tell how many bytes it has: it is of MariaDB's format before 10.1")
+		}
 		return nil
+	case len(typesOf(info.dataType)) > 0 && !slices.Contains(typesOf(info.dataType), f.code):
+		return fmt.Errorf("it is %s now, but the log has type %d for it: it was written when the table was another", info.dataType, f.code)
+	case f.isOldTime() && info.fraction > 0:
+		return errors.New("it has fractions of a second in MariaDB's format before 10.1, which cannot be read from the log: ALTER TABLE ... MODIFY it with mysql56_temporal_format=ON")
 	}
-	return fmt.Errorf("it is %s now, but the log has type %d for it: it was written when the table was another", dataType, f.code)
+	return nil
+}
+
+// isOldTime reports whether it is a time as servers before MySQL 5.6 had them; MariaDB gave these fractions, and
+// does not log of how many bytes.
+func (f *field) isOldTime() bool {
+	return f.code == mysql.MYSQL_TYPE_TIME || f.code == mysql.MYSQL_TYPE_DATETIME || f.code == mysql.MYSQL_TYPE_TIMESTAMP
 }
 
 // typesOf returns the types that the log has for a data_type of information_schema.
-// What is not known is what a plugin made.
+// What has none is of a plugin: only its bytes can be passed over.
 func typesOf(dataType string) []byte {
 	switch dataType {
 	case "tinyint":
@@ -156,7 +173,7 @@ func typesOf(dataType string) []byte {
 	case "json":
 		return []byte{mysql.MYSQL_TYPE_JSON}
 	case "vector":
-		return []byte{mysql.MYSQL_TYPE_VECTOR}
+		return []byte{mysql.MYSQL_TYPE_VECTOR, mysql.MYSQL_TYPE_VARCHAR} // of MySQL, of MariaDB
 	case "geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon", "geomcollection", "geometrycollection":
 		return []byte{mysql.MYSQL_TYPE_GEOMETRY}
 	}

@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
 	"github.com/go-mysql-org/go-mysql/replication"
@@ -24,8 +25,9 @@ type columnInfo struct {
 	elements []string // of an enum or a set, in UTF-8
 	// dataType is information_schema's DATA_TYPE; "" where the log described the table.
 	dataType string
-	// ambiguous says that only dataType can tell what it is: MariaDB's log has BINARY(16), UUID and
-	// INET6 for the same, and BINARY(4) and INET4.
+	fraction int // DATETIME_PRECISION, with dataType
+	// ambiguous says that the log is not enough, see clarify: MariaDB logs BINARY(16), UUID and INET6 as the same,
+	// so BINARY(4) and INET4, and of its old times not whether they have a fraction.
 	ambiguous bool
 }
 
@@ -40,6 +42,22 @@ func tableInfoOf(m *replication.TableMapEvent, mariaDB bool) (info *tableInfo, n
 		return nil, false, fmt.Errorf("reading the description of %s.%s in the log: %w", m.Schema, m.Table, err)
 	}
 	return info, true, nil
+}
+
+// unclear reports whether newLayout needs to know more of a column than the log tells.
+func (t *tableInfo) unclear() bool {
+	return slices.ContainsFunc(t.columns, func(c columnInfo) bool { return c.ambiguous && c.dataType == "" })
+}
+
+// clarify takes what the log does not tell from what information_schema says of columns of these names.
+func (t *tableInfo) clarify(now *tableInfo) {
+	for i := range t.columns {
+		c := &t.columns[i]
+		at := slices.IndexFunc(now.columns, func(n columnInfo) bool { return n.name == c.name })
+		if c.ambiguous && at >= 0 {
+			c.dataType, c.fraction = now.columns[at].dataType, now.columns[at].fraction
+		}
+	}
 }
 
 func readTableInfo(m *replication.TableMapEvent, mariaDB bool) (*tableInfo, error) {
@@ -68,6 +86,8 @@ func readTableInfo(m *replication.TableMapEvent, mariaDB bool) (*tableInfo, erro
 			c.charset = charsetOf(collationAt(m.DefaultCharset, m.ColumnCharset, texts))
 			c.ambiguous = mariaDB && mayBePlugin(m, i, c.charset)
 			texts++
+		default:
+			c.ambiguous = mariaDB && (&field{code: code}).isOldTime()
 		}
 		if err != nil {
 			return nil, fmt.Errorf("column %q: %w", c.name, err)

@@ -81,7 +81,18 @@ type rowsLogged struct {
 }
 
 // events returns the events with rows of the database since the last call.
-func (r *rowLog) events(t testing.TB) []rowsLogged {
+func (r *rowLog) events(t testing.TB) (found []rowsLogged) {
+	t.Helper()
+	r.follow(t, func(e *replication.BinlogEvent) {
+		if rows, ok := e.Event.(*replication.RowsEvent); ok && string(rows.Table.Schema) == r.database {
+			found = append(found, rowsLogged{rows.Table, e.Header.EventType, bodyOf(e)})
+		}
+	})
+	return found
+}
+
+// follow reads the log from the end of the last call on.
+func (r *rowLog) follow(t testing.TB, each func(*replication.BinlogEvent)) {
 	t.Helper()
 	to := r.end(t)
 	host, port, err := net.SplitHostPort(r.server.Addr())
@@ -94,12 +105,11 @@ func (r *rowLog) events(t testing.TB) []rowsLogged {
 	}
 	syncer := replication.NewBinlogSyncer(replication.BinlogSyncerConfig{
 		ServerID: 4_000_000_000, Flavor: r.server.Flavour(), Host: host, Port: uint16(number), User: "root",
-		Logger: slog.New(slog.DiscardHandler), DisableRetrySync: true, VerifyChecksum: true,
+		Logger: slog.New(slog.DiscardHandler), DisableRetrySync: true, VerifyChecksum: true, EventCacheCount: 1,
 		RowsEventDecodeFunc: func(e *replication.RowsEvent, data []byte) error { // nothing of its rows
 			_, err := e.DecodeHeader(data)
 			return err
 		},
-		EventCacheCount: 1,
 	})
 	defer syncer.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -108,21 +118,17 @@ func (r *rowLog) events(t testing.TB) []rowsLogged {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var found []rowsLogged
 	for {
 		e, err := stream.GetEvent(ctx)
 		if err != nil {
 			t.Fatalf("reading the log to %s: %v", to, err)
 		}
-		if rows, ok := e.Event.(*replication.RowsEvent); ok && string(rows.Table.Schema) == r.database {
-			found = append(found, rowsLogged{rows.Table, e.Header.EventType, bodyOf(e)})
-		}
-		if e.Header.LogPos >= to.Pos && e.Header.LogPos != 0 && e.Header.EventType != replication.FORMAT_DESCRIPTION_EVENT {
-			break
+		each(e)
+		if e.Header.LogPos >= to.Pos && e.Header.EventType != replication.FORMAT_DESCRIPTION_EVENT {
+			r.from = to
+			return
 		}
 	}
-	r.from = to
-	return found
 }
 
 // bodyOf is what follows the header, without the checksum.

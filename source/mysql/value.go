@@ -36,6 +36,9 @@ func (a *arena) value(kind source.Kind, at int) (source.Value, error) {
 
 // decoderOf returns the decoder of a wanted column. Its values are those of the table of types in docs/messages.md.
 func decoderOf(f field, info *columnInfo) (decoder, error) {
+	if info.dataType != "" && len(typesOf(info.dataType)) == 0 {
+		return nil, fmt.Errorf("its type %s is not known here", info.dataType)
+	}
 	switch f.code {
 	case mysql.MYSQL_TYPE_TINY, mysql.MYSQL_TYPE_SHORT, mysql.MYSQL_TYPE_INT24, mysql.MYSQL_TYPE_LONG:
 		return integerDecoder(source.Int, info.unsigned), nil
@@ -66,9 +69,9 @@ func decoderOf(f field, info *columnInfo) (decoder, error) {
 	case mysql.MYSQL_TYPE_TIMESTAMP2:
 		return timestampDecoder(int(f.meta)), nil
 	case mysql.MYSQL_TYPE_ENUM:
-		return enumDecoder(info)
+		return enumDecoder(f.width, info)
 	case mysql.MYSQL_TYPE_SET:
-		return setDecoder(info)
+		return setDecoder(f.width, info)
 	case mysql.MYSQL_TYPE_JSON:
 		return decodeJSON, nil
 	case mysql.MYSQL_TYPE_GEOMETRY, mysql.MYSQL_TYPE_VECTOR:

@@ -11,7 +11,7 @@ import (
 // pluginDecoder is for MariaDB's types that the log has as bytes of a fixed length, without
 // the zeros at their end.
 func pluginDecoder(dataType string, width int) (decoder, error) {
-	var write func(a *arena, whole []byte)
+	var write func(a *arena, whole [16]byte) // not a slice, which would have to be allocated
 	want := 16
 	switch dataType {
 	case "uuid":
@@ -20,7 +20,7 @@ func pluginDecoder(dataType string, width int) (decoder, error) {
 		write = (*arena).inet6
 	case "inet4":
 		want = 4
-		write = (*arena).inet4
+		write = func(a *arena, whole [16]byte) { a.inet4(whole[:4]) }
 	}
 	if width != want {
 		return nil, fmt.Errorf("it is %s now, but the log has %d bytes for it: it was written when the table was another", dataType, width)
@@ -32,12 +32,12 @@ func pluginDecoder(dataType string, width int) (decoder, error) {
 		var whole [16]byte
 		copy(whole[:], wire)
 		at := len(a.bytes)
-		write(a, whole[:want])
+		write(a, whole)
 		return a.value(source.Text, at)
 	}, nil
 }
 
-func (a *arena) uuid(u []byte) {
+func (a *arena) uuid(u [16]byte) {
 	at := len(a.bytes)
 	a.bytes = append(a.bytes, "00000000-0000-0000-0000-000000000000"...)
 	out := a.bytes[at:]
@@ -59,9 +59,9 @@ func (a *arena) inet4(whole []byte) {
 
 // inet6 prints an address as MariaDB does: one group of zeros is left out, too, and any address
 // that begins with zeros like one of version 4 ends like one.
-func (a *arena) inet6(whole []byte) {
+func (a *arena) inet6(whole [16]byte) {
 	const groups = 8
-	gap, zeros := longestZeros(whole)
+	gap, zeros := longestZeros(whole[:])
 	for i := 0; i < groups; i++ {
 		switch {
 		case i == gap:

@@ -12,16 +12,18 @@ import (
 	"github.com/kafkasync/kafkasync/source"
 )
 
-// describe asks information_schema for what the log does not tell of a column.
-func (r *rowLog) describe(t testing.TB, table string, info *tableInfo) {
+// clarify asks information_schema for what the log does not tell of columns.
+func (r *rowLog) clarify(t testing.TB, table string, info *tableInfo) {
 	t.Helper()
-	types := r.query(t, fmt.Sprintf("SELECT data_type FROM information_schema.columns WHERE table_schema = '%s' AND table_name = '%s' ORDER BY ordinal_position", r.database, table))
-	if len(types) != len(info.columns) {
-		t.Fatalf("%s: got %d columns, want %d", table, len(types), len(info.columns))
+	now := new(tableInfo)
+	for _, c := range r.query(t, fmt.Sprintf("SELECT column_name, data_type, COALESCE(datetime_precision, 0) FROM information_schema.columns WHERE table_schema = '%s' AND table_name = '%s'", r.database, table)) {
+		fraction, err := strconv.Atoi(c[2])
+		if err != nil {
+			t.Fatal(err)
+		}
+		now.columns = append(now.columns, columnInfo{name: c[0], dataType: c[1], fraction: fraction})
 	}
-	for i := range info.columns {
-		info.columns[i].dataType = types[i][0]
-	}
+	info.clarify(now)
 }
 
 // TestEveryTypeIsReadAsTheContractSays has one table with a column for each type; each of its rows is a value of one of them.
@@ -97,8 +99,8 @@ func (r *rowLog) rowsOf(t *testing.T, e rowsLogged) []rowCopy {
 	if err != nil || !named {
 		t.Fatalf("%s: the log does not describe it: %v", e.table.Table, err)
 	}
-	if r.mariaDB() {
-		r.describe(t, string(e.table.Table), info)
+	if info.unclear() {
+		r.clarify(t, string(e.table.Table), info)
 	}
 	l, err := newLayout(e.table, info, all(info))
 	if err != nil {

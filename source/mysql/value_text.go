@@ -9,8 +9,8 @@ import (
 )
 
 // enumDecoder is for a number of an element. 0 is what was none of them, printed as "".
-func enumDecoder(info *columnInfo) (decoder, error) {
-	elements, err := elementsOf(info)
+func enumDecoder(width int, info *columnInfo) (decoder, error) {
+	elements, err := elementsOf(info, width, 1<<(8*width)-1)
 	if err != nil {
 		return nil, err
 	}
@@ -27,8 +27,8 @@ func enumDecoder(info *columnInfo) (decoder, error) {
 }
 
 // setDecoder is for a bit for each element.
-func setDecoder(info *columnInfo) (decoder, error) {
-	elements, err := elementsOf(info)
+func setDecoder(width int, info *columnInfo) (decoder, error) {
+	elements, err := elementsOf(info, width, 8*width)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +50,11 @@ func setDecoder(info *columnInfo) (decoder, error) {
 	}, nil
 }
 
-func elementsOf(info *columnInfo) ([][]byte, error) {
+// elementsOf returns the elements of an enum or a set that has so many bytes in the log.
+func elementsOf(info *columnInfo, width, most int) ([][]byte, error) {
+	if len(info.elements) > most {
+		return nil, fmt.Errorf("its description has %d elements, and the log %d bytes for them: it was written when the table was another", len(info.elements), width)
+	}
 	if len(info.elements) == 0 {
 		if _, err := textDecoder(info.charset); err != nil {
 			return nil, err
