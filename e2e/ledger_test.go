@@ -88,6 +88,7 @@ type sample struct {
 // evidence is all that is needed to judge a run.
 type evidence struct {
 	ledgerTopic string
+	lsn         func(pos string) (uint64, error) // the order of places; nil: of a Postgres
 	committed   map[int64]changes
 	messages    []message // each partition in its order
 	samples     []sample
@@ -130,11 +131,15 @@ func (e *evidence) places() (map[string]*place, []string) {
 	var problems []string
 	places := map[string]*place{}
 	at := map[int64]string{}
+	number := e.lsn
+	if number == nil {
+		number = parseLSN
+	}
 	for i := range e.messages {
 		m := &e.messages[i]
 		p := places[m.Pos]
 		if p == nil {
-			lsn, err := parseLSN(m.Pos)
+			lsn, err := number(m.Pos)
 			if err != nil {
 				problems = append(problems, fmt.Sprintf("%s: %v", where(m), err))
 			}

@@ -8,10 +8,10 @@ import (
 
 	"github.com/kafkasync/kafkasync"
 	"github.com/kafkasync/kafkasync/config"
+	"github.com/kafkasync/kafkasync/internal/node"
 	"github.com/kafkasync/kafkasync/internal/route"
 	"github.com/kafkasync/kafkasync/sink/kafka"
 	"github.com/kafkasync/kafkasync/source"
-	"github.com/kafkasync/kafkasync/source/postgres"
 )
 
 // inspect looks at everything that the file names.
@@ -28,11 +28,11 @@ func inspect(ctx context.Context, cfg *config.Config) ([]finding, error) {
 			return nil, fmt.Errorf("reading the rules of pipeline %s: %w", p.Name, err)
 		}
 		seen := &witness{Router: router}
-		opts := postgres.CheckOptions{Pipeline: p.Name}
+		var opts node.CheckOptions
 		if answers {
 			opts.Checkpoint = checkpointOf(cfg.HTTP, p.Name)
 		}
-		for _, f := range slotInData(postgres.Check(ctx, p.Postgres, seen, opts), p, cfg.DataDir) {
+		for _, f := range slotInData(node.Check(ctx, cfg, p, seen, opts), p, cfg.DataDir) {
 			findings = append(findings, finding{f, p.Name})
 		}
 		found, err := router.Topics(seen.tables)

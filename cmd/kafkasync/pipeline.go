@@ -18,8 +18,8 @@ func newPipelineDrop() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "drop PIPELINE",
 		Short: "Remove a pipeline's slot and publication, and forget its position",
-		Long: `Stops a pipeline, removes its slot and its publication from the database, so that
-the database no longer keeps its log for it, and makes the cluster forget its
+		Long: `Stops a pipeline, removes its slot and its publication from a Postgres, so that
+it no longer keeps its log for it, and makes the cluster forget the pipeline's
 position, its covered tables and its gaps. Topics, messages and consumers stay as they are.
 
 Afterwards take the pipeline out of the file. If the node is started with it again,

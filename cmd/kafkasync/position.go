@@ -100,7 +100,8 @@ func writePosition(w io.Writer, p position) error {
 		text.WriteString("\nThe pipeline has not begun, or begins anew: its next start makes its position.\n")
 	} else {
 		text.WriteString("\nWhatever was committed before this position is published, but for the gaps that\n" +
-			"'kafkasync status' shows. For Postgres it is system:timeline:LSN.\n")
+			"'kafkasync status' shows. It is system:timeline:LSN for Postgres; mysql:GTIDS, or\n" +
+			"file:SERVER:FILE:OFFSET where gtid_mode is OFF, for MySQL; mariadb:GTIDS for MariaDB.\n")
 	}
 	_, err := io.WriteString(w, text.String())
 	return err

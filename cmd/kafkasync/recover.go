@@ -17,7 +17,8 @@ has what the pipeline would read next, or because it cannot be read. Which of
 the three ways is right is said by the pipeline's own message; see 'kafkasync status'.
 
   --new-slot    the slot is gone, or of no use any more: it is removed if it is
-                there, and the pipeline begins anew with a new one
+                there, and the pipeline begins anew with a new one. A MySQL or MariaDB
+                has no slots: the pipeline begins anew where its log ends now
   --adopt-slot  the slot that is there is to be taken as the pipeline's own: the
                 pipeline goes on where that slot stands
   --skip-to     the pipeline goes on at that position, in the log that it has
@@ -45,7 +46,7 @@ may go on without any loss; it is only recovered with --accept-gap.`,
 	r.addFlags(cmd)
 	cmd.ValidArgsFunction = r.pipelines
 	flags := cmd.Flags()
-	flags.BoolVar(&order.NewSlot, "new-slot", false, "begin anew with a new slot")
+	flags.BoolVar(&order.NewSlot, "new-slot", false, "begin anew at the present, with a new slot if the database has them")
 	flags.BoolVar(&order.AdoptSlot, "adopt-slot", false, "go on with the slot that is there")
 	flags.StringVar(&order.SkipTo, "skip-to", "", "go on at `POSITION`")
 	flags.BoolVar(&order.AcceptGap, "accept-gap", false, "allow changes to be given up although the pipeline might go on")

@@ -83,8 +83,12 @@ func (op *operator) drop(ctx context.Context, o web.Drop) (web.Result, error) {
 		return web.Result{}, err
 	}
 	if o.DryRun {
-		return web.Result{Text: fmt.Sprintf("Pipeline %s, which stands at %s, will be stopped. Its slot and its publication will be removed from the server, "+
-			"and its position, its covered tables and its gaps from the cluster's memory. Topics and consumers stay as they are.",
+		removed := "Its slot and its publication will be removed from the server, and "
+		if m.slotless {
+			removed = "On the server there is nothing to be removed; "
+		}
+		return web.Result{Text: fmt.Sprintf("Pipeline %s, which stands at %s, will be stopped. "+removed+
+			"its position, its covered tables and its gaps will be forgotten by the cluster. Topics and consumers stay as they are.",
 			m.name, place(op.state(m.name).Position))}, nil
 	}
 	const what, fix = "pipeline %s was dropped", "take it out of the file; or start the node again, and it begins anew at the present"

@@ -1,7 +1,6 @@
 package node
 
 import (
-	"context"
 	"maps"
 	"slices"
 
@@ -15,18 +14,10 @@ type member struct {
 	name       string
 	status     *pipeline.Status
 	source     database
+	slotless   bool // the server keeps no log for us
 	captures   func(table string) bool
 	mentions   func(table string) bool // also to skip it
 	supervisor *supervisor
-}
-
-// database is what a node needs of a source beside what a pipeline does.
-type database interface {
-	source.Repairable
-	// Reach returns nil if the database answers before ctx ends, and lets a run in.
-	Reach(ctx context.Context) error
-	// Withdraw is the statement that ends the publishing of a table; "" if the database needs none.
-	Withdraw(table string) string
 }
 
 // tables names those that are covered.

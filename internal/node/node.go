@@ -25,7 +25,6 @@ import (
 	"github.com/kafkasync/kafkasync/raftstate"
 	"github.com/kafkasync/kafkasync/sink"
 	"github.com/kafkasync/kafkasync/sink/kafka"
-	"github.com/kafkasync/kafkasync/source/postgres"
 )
 
 // Node is one kafkasync process of the cluster.
@@ -89,8 +88,9 @@ func (n *Node) add(p config.Pipeline) (member, error) {
 		return member{}, err
 	}
 	log := n.log.With("pipeline", p.Name)
-	source, err := postgres.New(p.Postgres, postgres.Options{
-		Pipeline: p.Name, Application: "kafkasync " + n.cfg.Name + "/" + p.Name, Node: n.cfg.NodeID, Selector: router, Logger: log,
+	kind := engineOf(n.cfg, p)
+	source, err := kind.open(openOptions{
+		Pipeline: p.Name, Application: applicationOf(n.cfg, p.Name), Node: n.cfg.NodeID, Selector: router, Logger: log,
 	})
 	if err != nil {
 		return member{}, err
@@ -110,7 +110,7 @@ func (n *Node) add(p config.Pipeline) (member, error) {
 		return member{}, err
 	}
 	return member{
-		name: p.Name, status: pipe.Status(), source: source, captures: router.Captures, mentions: router.Mentions,
+		name: p.Name, status: pipe.Status(), source: source, slotless: !kind.slots(), captures: router.Captures, mentions: router.Mentions,
 		supervisor: &supervisor{
 			name: p.Name, hold: n.raft.Hold, run: n.naming(pipe.Run), status: pipe.Status(), log: n.log, orders: newOrders(),
 		},

@@ -25,6 +25,10 @@ func (op *operator) recover(ctx context.Context, o web.Recover) (web.Result, err
 	if err := oneWay(o); err != nil {
 		return web.Result{}, err
 	}
+	if o.AdoptSlot && m.slotless {
+		return web.Result{}, refuse(http.StatusBadRequest, fmt.Sprintf("the database of pipeline %s has no slots, so there is none to adopt", m.name), "",
+			"to begin anew at the present: kafkasync recover "+m.name+" --new-slot; or at a position that you know: --skip-to POSITION --accept-gap")
+	}
 	cause, err := hopeless(m.status.Snapshot(time.Now()), o.AcceptGap)
 	if err != nil {
 		return web.Result{}, err
@@ -85,11 +89,14 @@ func hopeless(s pipeline.Snapshot, accept bool) (cause string, err error) {
 	return cause, nil
 }
 
-// newSlot makes the next run begin anew. The slot goes first: were the position given up
+// newSlot makes the next run begin anew, at the present. The slot, if the database has them, goes first: were the position given up
 // before it, a crash in between would let the next run adopt the slot that is to
 // be thrown away. As it is, a crash leaves a position without a slot, which stops the
 // pipeline as before, and the order can be given again.
 func newSlot(ctx context.Context, m *member, l *raftstate.Lease, cause string) (string, error) {
+	if !l.Declared() && m.slotless {
+		return "", refuse(http.StatusConflict, fmt.Sprintf("pipeline %s has not begun yet, so there is nothing to begin anew", m.name), "", "put right what it says: "+cause)
+	}
 	if !l.Declared() {
 		return "", refuse(http.StatusConflict, fmt.Sprintf("pipeline %s has not made a slot yet; one that is there is somebody else's, and is not dropped", m.name), "",
 			"put right what it says: "+cause)
@@ -100,6 +107,9 @@ func newSlot(ctx context.Context, m *member, l *raftstate.Lease, cause string) (
 	from := l.Position()
 	if err := l.Skip(ctx, "", cause); err != nil {
 		return "", err
+	}
+	if m.slotless {
+		return fmt.Sprintf("Pipeline %s begins anew where the log ends now. What was written%s before that is not published.", m.name, after(from)), nil
 	}
 	return fmt.Sprintf("Pipeline %s begins anew with a slot of its own. What was written%s before that slot's beginning is not published.",
 		m.name, after(from)), nil

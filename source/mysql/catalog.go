@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -38,7 +39,7 @@ func (l lookup) describe(ctx context.Context, schema, table string) (*tableInfo,
 	where := fmt.Sprintf(" WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s", quoteText(schema), quoteText(table))
 	doing := fmt.Sprintf("asking for the columns of %s.%s", schema, table)
 	rows, err := c.askTexts(ctx, doing,
-		"SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, CHARACTER_SET_NAME FROM information_schema.COLUMNS"+where+" ORDER BY ORDINAL_POSITION")
+		"SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, CHARACTER_SET_NAME, COALESCE(DATETIME_PRECISION, 0) FROM information_schema.COLUMNS"+where+" ORDER BY ORDINAL_POSITION")
 	if err != nil || len(rows) == 0 {
 		return nil, err
 	}
@@ -49,7 +50,11 @@ func (l lookup) describe(ctx context.Context, schema, table string) (*tableInfo,
 	}
 	info := &tableInfo{}
 	for _, row := range rows {
-		info.columns = append(info.columns, describeColumn(row[0], strings.ToLower(row[1]), row[2], row[3]))
+		c := describeColumn(row[0], strings.ToLower(row[1]), row[2], row[3])
+		if c.fraction, err = strconv.Atoi(row[4]); err != nil {
+			return nil, fmt.Errorf("%s: the precision of %q: %w", doing, c.name, err)
+		}
+		info.columns = append(info.columns, c)
 	}
 	for _, row := range key {
 		at := slices.IndexFunc(info.columns, func(c columnInfo) bool { return c.name == row[0] })

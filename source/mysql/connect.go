@@ -131,15 +131,13 @@ func (s *Source) login(ctx context.Context, host string) (conn *client.Conn, sec
 func takesNoTLS(err error) bool { return strings.Contains(err.Error(), "does not support TLS") }
 
 // dial logs in. The library looks at ctx while it dials, not while it waits for an answer; so
-// the deadline of ctx is the connection's until then.
+// the end of ctx closes the connection until then.
 func (s *Source) dial(ctx context.Context, host string, secure *tls.Config) (*client.Conn, error) {
+	stop := func() bool { return true }
 	dial := func(ctx context.Context, network, to string) (net.Conn, error) {
 		c, err := (&net.Dialer{}).DialContext(ctx, network, to)
-		if err != nil {
-			return nil, err
-		}
-		if until, ok := ctx.Deadline(); ok {
-			err = c.SetDeadline(until)
+		if err == nil {
+			stop = context.AfterFunc(ctx, func() { _ = c.Close() })
 		}
 		return c, err
 	}
@@ -148,8 +146,8 @@ func (s *Source) dial(ctx context.Context, host string, secure *tls.Config) (*cl
 		c.SetAttributes(map[string]string{"program_name": s.application})
 		return nil
 	})
-	if err != nil {
-		return nil, err
+	if !stop() {
+		return nil, context.Cause(ctx)
 	}
-	return conn, conn.SetDeadline(time.Time{})
+	return conn, err
 }

@@ -44,16 +44,21 @@ func newEvent(raw []byte) (e event, err error) {
 // artificial reports whether the server made the event up for us: it is in no file.
 func (e *event) artificial() bool { return e.header.Flags&replication.LOG_EVENT_ARTIFICIAL_F != 0 }
 
-// decodeInto has the library decode a body. It looks at lengths only as far as it needs them, so
+// decodeInto has the library decode a body.
+func decodeInto(into replication.Event, e *event) error {
+	if err := guarded(func() error { return into.Decode(e.body()) }); err != nil {
+		return fmt.Errorf("decoding the log: %s of %d bytes: %w", e.header.EventType, len(e.raw), err)
+	}
+	return nil
+}
+
+// guarded is for what the library decodes. It looks at lengths only as far as it needs them, so
 // what is cut short ends in a panic, which is made an error here.
-func decodeInto(into replication.Event, e *event) (err error) {
+func guarded(decode func() error) (err error) {
 	defer func() {
 		if recover() != nil {
 			err = errors.New("it is cut short")
 		}
-		if err != nil {
-			err = fmt.Errorf("decoding the log: %s of %d bytes: %w", e.header.EventType, len(e.raw), err)
-		}
 	}()
-	return into.Decode(e.body())
+	return decode()
 }

@@ -46,7 +46,12 @@ func (s *Source) open(ctx context.Context, at place, memory source.Memory) (*str
 	if err != nil {
 		return nil, err
 	}
-	st := s.newStream(c.server, d, at, newCoverage(memory, s.log, at.position(), tables, end))
+	covers := newCoverage(memory, s.log, at.position(), tables, end)
+	if err := covers.reached(ctx, at); err != nil {
+		d.close()
+		return nil, err
+	}
+	st := s.newStream(c.server, d, at, covers)
 	st.launch(ctx)
 	return st, nil
 }

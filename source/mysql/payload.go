@@ -131,6 +131,9 @@ func (j *journal) compressed(ctx context.Context, b *source.Batch, e *event) err
 		}
 		if inner == nil {
 			j.letGo()
+			if j.tx.open {
+				return errors.New("decoding the log: a compressed transaction without an end")
+			}
 			return nil
 		}
 		if err := j.event(ctx, b, inner); err != nil {

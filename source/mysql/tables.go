@@ -76,7 +76,10 @@ func (t *tables) renew() error {
 	}
 	t.parser, t.parsed = replication.NewBinlogParser(), 0
 	t.parser.SetFlavor(flavour)
-	_, err := t.parser.Parse(t.format)
+	err := guarded(func() error {
+		_, err := t.parser.Parse(t.format)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("reading the format of the log: %w", err)
 	}
@@ -142,17 +145,21 @@ func (t *tables) resolve(ctx context.Context, e *event) (*definition, error) {
 	if err != nil {
 		return nil, err
 	}
+	complete := named && !info.unclear()
 	if !named {
-		if info, err = t.lookUp(ctx, m, schema, table); err != nil {
-			return nil, err
-		}
+		info, err = t.lookUp(ctx, m, schema, table)
+	} else if !complete {
+		err = t.clarify(ctx, info, schema, table)
+	}
+	if err != nil {
+		return nil, err
 	}
 	d, ordinals, err := t.define(info, name)
 	if err != nil {
 		return nil, err
 	}
 	if d.layout, err = newLayout(m, info, ordinals); err != nil {
-		if !named {
+		if !complete {
 			return nil, undescribed(name, err.Error())
 		}
 		return nil, fmt.Errorf("reading the columns of %s: %w", name, err)
@@ -172,7 +179,11 @@ func (t *tables) parse(e *event) (*replication.TableMapEvent, error) {
 	}
 	raw := slices.Clone(e.raw) // what is parsed shares its memory
 	binary.LittleEndian.PutUint32(raw[sizeOffset:], uint32(len(raw)))
-	parsed, err := t.parser.Parse(raw)
+	var parsed *replication.BinlogEvent
+	err := guarded(func() (err error) {
+		parsed, err = t.parser.Parse(raw)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -200,10 +211,20 @@ func (t *tables) lookUp(ctx context.Context, m *replication.TableMapEvent, schem
 	return info, nil
 }
 
+// clarify asks the catalog for what even a complete description leaves open. A table that is gone has no
+// answer: newLayout says if one was needed.
+func (t *tables) clarify(ctx context.Context, info *tableInfo, schema, table string) error {
+	now, err := t.catalog.describe(ctx, schema, table)
+	if err == nil && now != nil {
+		info.clarify(now)
+	}
+	return err
+}
+
 // undescribed is about rows that nobody knows the columns of.
 func undescribed(table, why string) *kafkasync.Fault {
 	return &kafkasync.Fault{
-		Class: kafkasync.Stop, What: fmt.Sprintf("the log does not name the columns of %s, and the server cannot: %s", table, why),
+		Class: kafkasync.Stop, What: fmt.Sprintf("the log does not say enough of the columns of %s, and the server cannot: %s", table, why),
 		Risk: "the changes of " + table + " that were written before it was altered",
 		Fix:  "SET PERSIST binlog_row_metadata = 'FULL' (MariaDB: SET GLOBAL, and in its file), so that it cannot come again; then " + fixAnew,
 	}

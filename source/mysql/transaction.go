@@ -59,7 +59,9 @@ func (j *journal) beginMySQL(e *event) error {
 	} else if err := decodeInto(g, e); err != nil {
 		return err
 	}
-	j.abandon()
+	if err := j.requireEnd(); err != nil {
+		return err
+	}
 	j.tx = transaction{open: true, committed: seconds(e), file: j.file, offset: uint64(e.header.LogPos)}
 	if g.TransactionLength > uint64(e.header.EventSize) {
 		j.tx.offset += g.TransactionLength - uint64(e.header.EventSize) // where a replica is that has it
@@ -95,7 +97,9 @@ func (j *journal) beginMariaDB(e *event) error {
 	if err := decodeInto(&g, e); err != nil {
 		return err
 	}
-	j.abandon()
+	if err := j.requireEnd(); err != nil {
+		return err
+	}
 	id := gtid.MariaID{Domain: g.GTID.DomainID, Server: e.header.ServerID, Sequence: g.GTID.SequenceNumber}
 	j.tx = transaction{open: true, begun: g.Flags&mariaStandalone == 0, maria: id, committed: seconds(e)}
 	if g.Flags&mariaPreparedXA != 0 {
@@ -134,6 +138,14 @@ func (j *journal) abandon() {
 	}
 	j.tx = transaction{}
 	j.tables.statementEnds()
+}
+
+// requireEnd refuses a transaction that begins in another one: what was read of that may be all there is of it.
+func (j *journal) requireEnd() error {
+	if j.tx.open {
+		return fmt.Errorf("decoding the log: a transaction begins before %s has ended", j.tx.name())
+	}
+	return nil
 }
 
 // end moves the position behind the transaction.
