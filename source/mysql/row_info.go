@@ -167,6 +167,9 @@ func choiceOf(m *replication.TableMapEvent, n int, lists [][][]byte, ofKind int)
 	if err != nil {
 		return "", nil, err
 	}
+	if charset == charsetBinary {
+		convert = decodeUTF8 // its elements are words all the same
+	}
 	var a arena
 	for _, raw := range lists[ofKind] {
 		text, err := convert(&a, raw)

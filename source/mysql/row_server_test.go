@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -147,6 +148,19 @@ func TestColumnsThatAreHiddenAreWhereTheLogSays(t *testing.T) {
 		}
 	}
 	wantRows(t, rows, `1 "{\"a\": [1, 2]}" 9 2 3`, "1n 7")
+}
+
+func TestATableMayHaveManyColumns(t *testing.T) {
+	servers(t, func(t *testing.T, r *rowLog) {
+		columns, want := make([]string, 1000), make([]string, 1000)
+		for i := range columns {
+			columns[i], want[i] = fmt.Sprintf("c%d int DEFAULT %d", i, i%7), strconv.Itoa(i%7)
+		}
+		r.run(t, "CREATE TABLE a ("+strings.Join(columns, ", ")+"); INSERT INTO a () VALUES (), ()")
+		_, rows := r.all(t)
+		row := "- -> " + strings.Join(want, " ")
+		wantRows(t, rows, row, row)
+	})
 }
 
 // With nothing but defaults, a minimal image holds no column, and its row no byte.
