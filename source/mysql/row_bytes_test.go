@@ -218,6 +218,21 @@ func TestADescriptionThatIsDamagedIsAnError(t *testing.T) {
 	}
 }
 
+func TestADescriptionThatCannotBeMendedIsAnError(t *testing.T) {
+	body := unhex(t, "010000000000 0100 01 61 00 01 62 00 03 8d 03 0f 04 0900 0500")
+	for n := range len(body) + 1 {
+		m := &replication.TableMapEvent{ColumnType: []byte{typeVarcharCompressed, 3, 15}, ColumnMeta: []uint16{0, 0, 9}}
+		err := mend(m, body[:n])
+		if n < len(body) && err == nil || n == len(body) && (err != nil || !slices.Equal(m.ColumnMeta, []uint16{9, 0, 5})) {
+			t.Errorf("%d of %d bytes: got %v %v", n, len(body), m.ColumnMeta, err)
+		}
+	}
+	m := &replication.TableMapEvent{ColumnType: []byte{3, typeBlobCompressed}}
+	if err := mend(m, body); err == nil {
+		t.Errorf("got %v of too many lengths", m.ColumnMeta)
+	}
+}
+
 // A charset that is not there is known to be missing only for who wants the column.
 func TestADescriptionMayLackWhatNobodyWants(t *testing.T) {
 	m := replication.TableMapEvent{

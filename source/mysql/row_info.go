@@ -130,7 +130,7 @@ func isNumeric(code byte) bool {
 // isCharacter reports whether a type has a place in the list of collations.
 func isCharacter(code byte, mariaDB bool) bool {
 	switch code {
-	case mysql.MYSQL_TYPE_STRING, mysql.MYSQL_TYPE_VAR_STRING, mysql.MYSQL_TYPE_VARCHAR, mysql.MYSQL_TYPE_BLOB:
+	case mysql.MYSQL_TYPE_STRING, mysql.MYSQL_TYPE_VAR_STRING, mysql.MYSQL_TYPE_VARCHAR, mysql.MYSQL_TYPE_BLOB, typeVarcharCompressed, typeBlobCompressed:
 		return true
 	case mysql.MYSQL_TYPE_GEOMETRY:
 		return mariaDB

@@ -122,7 +122,8 @@ func TestWhatTheLogCannotSayOfAColumnIsRefused(t *testing.T) {
 		{logged{mysql.MYSQL_TYPE_STRING, 0xf8<<8 | 1, columnInfo{charset: "utf8mb4", elements: slices.Repeat([]string{"a"}, 9)}}, "its description has 9 elements, and the log 1 bytes for them"},
 		{logged{mysql.MYSQL_TYPE_STRING, 0xfe<<8 | 4, columnInfo{dataType: "uuid"}}, "it is uuid now, but the log has 4 bytes for it"},
 		{logged{mysql.MYSQL_TYPE_STRING, 0xfe<<8 | 8, columnInfo{charset: charsetBinary, dataType: "macaddr"}}, "its type macaddr is not known here"},
-		{logged{typeBlobCompressed, 0, columnInfo{}}, "it is COMPRESSED"},
+		{logged{typeBlobCompressed, 0, columnInfo{}}, "it is COMPRESSED, and the description in the log was not mended"},
+		{logged{typeVarcharCompressed, 9, columnInfo{}}, "it is COMPRESSED, which cannot be read from the log"},
 	} {
 		f, err := newField(c.column.code, c.column.meta)
 		if err == nil {
