@@ -142,6 +142,7 @@ func TestADocumentThatIsDamagedIsAnError(t *testing.T) {
 		"0500":                              "it is damaged",
 		"0d0000":                            "it has a value of type 13, which is not known",
 		"0c":                                "it is damaged",
+		"0c01ff":                            "it is damaged", // no UTF-8
 		"0c0561":                            "it is damaged",
 		"0cffffffffffffffffffff01":          "it is damaged",
 		"0f":                                "it is damaged",
