@@ -26,9 +26,10 @@ type session struct {
 // close ends the connection; nothing depends on how it goes.
 func (c *session) close() { _ = c.conn.Close() }
 
-// ask runs one statement. The end of ctx closes the connection.
+// ask runs one statement. The end of ctx closes the connection, the network's: the library's own has fields that are
+// written beside it.
 func ask(ctx context.Context, conn *client.Conn, doing, sql string) (*mysql.Result, error) {
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	stop := context.AfterFunc(ctx, func() { _ = conn.Conn.Conn.Close() })
 	result, err := conn.Execute(sql)
 	if !stop() {
 		return nil, fmt.Errorf("%s: %w", doing, context.Cause(ctx))

@@ -8,8 +8,11 @@ import (
 	"github.com/kafkasync/kafkasync/source"
 )
 
-// coverageID is the id of all coverage: the log holds every table, so one that is covered stays so.
-const coverageID = "binlog"
+// covers is the coverage of a table. The log holds every table, so one that is covered stays so as long as it has
+// its name, whatever it becomes: its id is no more than that.
+func covers(table string, since source.Position) source.Coverage {
+	return source.Coverage{Table: table, ID: "binlog/" + table, Since: since}
+}
 
 // The causes of gaps.
 const (
@@ -59,7 +62,7 @@ func (c *coverage) arrived(ctx context.Context, table string, at place, created 
 		return nil
 	}
 	delete(c.late, table)
-	covered := append(c.memory.Covered(), source.Coverage{Table: table, ID: coverageID, Since: at.position()})
+	covered := append(c.memory.Covered(), covers(table, at.position()))
 	return c.memory.Cover(ctx, covered, nil)
 }
 
@@ -81,7 +84,7 @@ func (c *coverage) register(ctx context.Context, tables []string, since source.P
 	covered := c.memory.Covered()
 	var gaps []source.Gap
 	for _, table := range tables {
-		covered = append(covered, source.Coverage{Table: table, ID: coverageID, Since: since})
+		covered = append(covered, covers(table, since))
 		gaps = append(gaps, source.Gap{Table: table, To: since, Cause: cause})
 	}
 	return c.miss(ctx, covered, gaps)
@@ -120,7 +123,7 @@ func firstCoverage(before []source.Coverage, tables []string) []source.Coverage 
 	for _, table := range tables {
 		known := slices.ContainsFunc(before, func(c source.Coverage) bool { return c.Table == table })
 		if known || len(before) == 0 {
-			covered = append(covered, source.Coverage{Table: table, ID: coverageID})
+			covered = append(covered, covers(table, ""))
 		}
 	}
 	return covered

@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -156,9 +157,9 @@ func (m *monitor) demoted(ctx context.Context, c *session) error {
 	if err != nil || rows[0][0] == "0" {
 		return err
 	}
-	err = &kafkasync.Fault{What: fmt.Sprintf("the server at %s takes no writes any more", c.server.host)}
-	m.leave(err)
-	return err
+	what := fmt.Sprintf("the server at %s takes no writes any more", c.server.host)
+	m.leave(&kafkasync.Fault{What: what}) // which is the stream's from here on
+	return errors.New(what)
 }
 
 // logFiles lists the files of the log with their sizes.

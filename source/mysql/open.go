@@ -46,12 +46,12 @@ func (s *Source) open(ctx context.Context, at place, memory source.Memory) (*str
 	if err != nil {
 		return nil, err
 	}
-	covers := newCoverage(memory, s.log, at.position(), tables, end)
-	if err := covers.reached(ctx, at); err != nil {
+	register := newCoverage(memory, s.log, at.position(), tables, end)
+	if err := register.reached(ctx, at); err != nil {
 		d.close()
 		return nil, err
 	}
-	st := s.newStream(c.server, d, at, covers)
+	st := s.newStream(c.server, d, at, register)
 	st.launch(ctx)
 	return st, nil
 }

@@ -85,127 +85,6 @@ func unhex(t testing.TB, text string) []byte {
 	return raw
 }
 
-// The bytes are those of real servers, or made to the rules of their formats where no server here writes them.
-func TestAValueIsDecodedFromItsBytes(t *testing.T) {
-	for _, c := range []struct {
-		column logged
-		wire   string
-		want   string
-	}{
-		{logged{mysql.MYSQL_TYPE_TINY, 0, columnInfo{}}, "80", "-128"},
-		{logged{mysql.MYSQL_TYPE_TINY, 0, columnInfo{unsigned: true}}, "80", "128"},
-		{logged{mysql.MYSQL_TYPE_INT24, 0, columnInfo{}}, "000080", "-8388608"},
-		{logged{mysql.MYSQL_TYPE_INT24, 0, columnInfo{unsigned: true}}, "ffffff", "16777215"},
-		{logged{mysql.MYSQL_TYPE_LONGLONG, 0, columnInfo{}}, "ffffffffffffffff", "-1n"},
-		{logged{mysql.MYSQL_TYPE_LONGLONG, 0, columnInfo{unsigned: true}}, "ffffffffffffffff", "18446744073709551615n"},
-		{logged{mysql.MYSQL_TYPE_YEAR, 0, columnInfo{}}, "00", "0"},
-		{logged{mysql.MYSQL_TYPE_YEAR, 0, columnInfo{}}, "ff", "2155"},
-		{logged{mysql.MYSQL_TYPE_BIT, 1<<8 | 2, columnInfo{}}, "0301", "769"},
-		{logged{mysql.MYSQL_TYPE_BIT, 8 << 8, columnInfo{}}, "ffffffffffffffff", "18446744073709551615n"},
-		{logged{mysql.MYSQL_TYPE_FLOAT, 4, columnInfo{}}, "cdcccc3d", "0.1"},
-		{logged{mysql.MYSQL_TYPE_DOUBLE, 8, columnInfo{}}, "48afbc9af2d77a3e", "1e-7"},
-		{logged{mysql.MYSQL_TYPE_DOUBLE, 8, columnInfo{}}, "0000000000000080", "0"},
-		{logged{mysql.MYSQL_TYPE_NEWDECIMAL, 10<<8 | 2, columnInfo{}}, "8000000c32", `"12.50"`},
-		{logged{mysql.MYSQL_TYPE_NEWDECIMAL, 14<<8 | 4, columnInfo{}}, "810dfb38d204d2", `"1234567890.1234"`},
-		{logged{mysql.MYSQL_TYPE_NEWDECIMAL, 14<<8 | 4, columnInfo{}}, "7ef204c72dfb2d", `"-1234567890.1234"`},
-		{logged{mysql.MYSQL_TYPE_NEWDECIMAL, 2<<8 | 2, columnInfo{}}, "80", `"0.00"`},
-		{logged{mysql.MYSQL_TYPE_DATE, 0, columnInfo{}}, "75d50f", `"2026-11-21"`},
-		{logged{mysql.MYSQL_TYPE_DATE, 0, columnInfo{}}, "000000", `"0000-00-00"`},
-		{logged{mysql.MYSQL_TYPE_TIME, 0, columnInfo{}}, "590a80", `"-838:59:59"`},
-		{logged{mysql.MYSQL_TYPE_DATETIME, 0, columnInfo{}}, "681ced686d120000", `"2026-11-21T10:50:00"`},
-		{logged{mysql.MYSQL_TYPE_DATETIME, 0, columnInfo{}}, "0000000000000000", `"0000-00-00 00:00:00"`},
-		{logged{mysql.MYSQL_TYPE_TIMESTAMP, 0, columnInfo{}}, "01000000", `"1970-01-01T00:00:01Z"`},
-		{logged{mysql.MYSQL_TYPE_TIMESTAMP, 0, columnInfo{}}, "00000000", `"0000-00-00 00:00:00"`},
-		{logged{mysql.MYSQL_TYPE_TIMESTAMP2, 6, columnInfo{}}, "ffffffff 0f423f", `"2106-02-07T06:28:15.999999Z"`}, // MariaDB from 11.5 on
-		{logged{mysql.MYSQL_TYPE_TIMESTAMP2, 6, columnInfo{}}, "00000000 000000", `"0000-00-00 00:00:00.000000"`},
-		{logged{mysql.MYSQL_TYPE_TIME2, 2, columnInfo{}}, "7fffff ff", `"-00:00:00.01"`},
-		{logged{mysql.MYSQL_TYPE_TIME2, 2, columnInfo{}}, "7fffff 9d", `"-00:00:00.99"`},
-		{logged{mysql.MYSQL_TYPE_TIME2, 2, columnInfo{}}, "7fffff 00", `"-00:00:01"`},
-		{logged{mysql.MYSQL_TYPE_TIME2, 2, columnInfo{}}, "7ffffe f6", `"-00:00:01.1"`},
-		{logged{mysql.MYSQL_TYPE_TIME2, 6, columnInfo{}}, "800000 000001", `"00:00:00.000001"`},
-		{logged{mysql.MYSQL_TYPE_DATETIME2, 0, columnInfo{}}, "8000000000", `"0000-00-00 00:00:00"`},
-		{logged{mysql.MYSQL_TYPE_STRING, 0xfe<<8 | 3, columnInfo{charset: charsetBinary}}, "02 6100", "610000"},
-		{logged{mysql.MYSQL_TYPE_STRING, 0xfe<<8 | 16, columnInfo{charset: charsetBinary, dataType: "uuid"}}, "01 7f", `"7f000000-0000-0000-0000-000000000000"`},
-		{logged{mysql.MYSQL_TYPE_STRING, 0xfe<<8 | 16, columnInfo{charset: charsetBinary, dataType: "inet6"}}, "00", `"::"`},
-		{logged{mysql.MYSQL_TYPE_STRING, 0xf7<<8 | 2, columnInfo{charset: "utf8mb4", elements: []string{"a", "b"}}}, "0200", `"b"`},
-		{logged{mysql.MYSQL_TYPE_STRING, 0xf7<<8 | 1, columnInfo{charset: "utf8mb4", elements: []string{"a", "b"}}}, "00", `""`},
-		{logged{mysql.MYSQL_TYPE_STRING, 0xf8<<8 | 8, columnInfo{charset: "utf8mb4", elements: []string{"a", "b"}}}, "0300000000000000", `"a,b"`},
-		{logged{mysql.MYSQL_TYPE_STRING, 100, columnInfo{charset: "latin1"}}, "01 e9", `"é"`}, // from before 5.0
-		{logged{mysql.MYSQL_TYPE_JSON, 4, columnInfo{}}, "00000000", `"null"`},
-		{logged{mysql.MYSQL_TYPE_NULL, 0, columnInfo{}}, "", "refused"},
-		// What no server writes.
-		{logged{mysql.MYSQL_TYPE_NEWDECIMAL, 10<<8 | 2, columnInfo{}}, "8000000c64", "error"}, // 100 hundredths
-		{logged{mysql.MYSQL_TYPE_NEWDECIMAL, 10<<8 | 2, columnInfo{}}, "ffffffff00", "error"},
-		{logged{mysql.MYSQL_TYPE_DATETIME2, 0, columnInfo{}}, "7fffffffff", "error"}, // negative
-		{logged{mysql.MYSQL_TYPE_DATETIME2, 0, columnInfo{}}, "80ffffffff", "error"}, // 31 hours
-		{logged{mysql.MYSQL_TYPE_TIME2, 0, columnInfo{}}, "80003c", "error"},         // 60 seconds
-		{logged{mysql.MYSQL_TYPE_DATETIME, 0, columnInfo{}}, "ffffffffffffffff", "error"},
-		{logged{mysql.MYSQL_TYPE_TIMESTAMP2, 2, columnInfo{}}, "00000001 64", "error"},
-		{logged{mysql.MYSQL_TYPE_STRING, 0xfe<<8 | 2, columnInfo{charset: charsetBinary}}, "03 616263", "error"},
-		{logged{mysql.MYSQL_TYPE_STRING, 0xfe<<8 | 16, columnInfo{charset: charsetBinary, dataType: "uuid"}}, "11 0102030405060708090a0b0c0d0e0f1011", "error"},
-		{logged{mysql.MYSQL_TYPE_STRING, 0xf7<<8 | 1, columnInfo{charset: "utf8mb4", elements: []string{"a", "b"}}}, "03", "error"},
-		{logged{mysql.MYSQL_TYPE_STRING, 0xf8<<8 | 1, columnInfo{charset: "utf8mb4", elements: []string{"a", "b"}}}, "04", "error"},
-		{logged{mysql.MYSQL_TYPE_VARCHAR, 80, columnInfo{charset: "utf16"}}, "01 61", "error"},
-	} {
-		f, err := newField(c.column.code, c.column.meta)
-		if err != nil {
-			t.Fatal(err)
-		}
-		convert, err := decoderOf(f, &c.column.info)
-		if err != nil {
-			if c.want != "refused" {
-				t.Errorf("type %d: %v", c.column.code, err)
-			}
-			continue
-		}
-		r := rowReader{rest: unhex(t, c.wire)}
-		wire := r.value(&f)
-		if r.broken || len(r.rest) != 0 {
-			t.Errorf("type %d, %s: got %d bytes", c.column.code, c.wire, len(wire))
-			continue
-		}
-		got, err := convert(&arena{bytes: []byte("of another column")}, wire)
-		if err != nil && c.want == "error" {
-			continue
-		}
-		if err != nil || shown([]source.Value{got}) != c.want {
-			t.Errorf("type %d, %s: got %s %v, want %s", c.column.code, c.wire, shown([]source.Value{got}), err, c.want)
-		}
-	}
-}
-
-func TestWhatTheLogCannotSayOfAColumnIsRefused(t *testing.T) {
-	for _, c := range []struct {
-		column logged
-		want   string
-	}{
-		{logged{mysql.MYSQL_TYPE_DECIMAL, 0, columnInfo{}}, "the log has type 0 for it, which is not known here"},
-		{logged{200, 0, columnInfo{}}, "the log has type 200 for it, which is not known here"},
-		{logged{mysql.MYSQL_TYPE_NEWDECIMAL, 2<<8 | 3, columnInfo{}}, "the log has a decimal of 2 digits, 3 of them behind the point"},
-		{logged{mysql.MYSQL_TYPE_NEWDECIMAL, 66 << 8, columnInfo{}}, "the log has a decimal of 66 digits"},
-		{logged{mysql.MYSQL_TYPE_BLOB, 5, columnInfo{}}, "whose length has 5 bytes, want 1 to 4"},
-		{logged{mysql.MYSQL_TYPE_TIME2, 7, columnInfo{}}, "the log has 7 digits of a second for it, want at most 6"},
-		{logged{mysql.MYSQL_TYPE_BIT, 8<<8 | 1, columnInfo{}}, "the log has 65 bits for it, want at most 64"},
-		{logged{mysql.MYSQL_TYPE_STRING, 0xf7<<8 | 3, columnInfo{}}, "an enum or a set of 3 bytes"},
-		{logged{mysql.MYSQL_TYPE_STRING, 0x01<<8 | 3, columnInfo{}}, "a string of type 1 for it"},
-		{logged{mysql.MYSQL_TYPE_VARCHAR, 9, columnInfo{}}, "its charset is not known"},
-		{logged{mysql.MYSQL_TYPE_STRING, 0xf7<<8 | 1, columnInfo{charset: "utf8mb4"}}, "its elements are not known"},
-		{logged{mysql.MYSQL_TYPE_STRING, 0xf8<<8 | 1, columnInfo{charset: "klingon"}}, "its charset klingon cannot be converted"},
-		{logged{mysql.MYSQL_TYPE_STRING, 0xf8<<8 | 1, columnInfo{charset: "utf8mb4", elements: slices.Repeat([]string{"a"}, 9)}}, "its description has 9 elements, and the log 1 bytes for them"},
-		{logged{mysql.MYSQL_TYPE_STRING, 0xfe<<8 | 4, columnInfo{dataType: "uuid"}}, "it is uuid now, but the log has 4 bytes for it"},
-		{logged{mysql.MYSQL_TYPE_STRING, 0xfe<<8 | 8, columnInfo{charset: charsetBinary, dataType: "macaddr"}}, "its type macaddr is not known here"},
-		{logged{typeBlobCompressed, 0, columnInfo{}}, "it is COMPRESSED"},
-	} {
-		f, err := newField(c.column.code, c.column.meta)
-		if err == nil {
-			_, err = decoderOf(f, &c.column.info)
-		}
-		if err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("type %d, %x: got %v, want %s", c.column.code, c.column.meta, err, c.want)
-		}
-	}
-}
-
 // rowBody makes an event of rows of all columns, one image or two to a row.
 func rowBody(kind replication.EventType, l *layout, rows int, value func(*column) []byte) []byte {
 	body := []byte{1, 0, 0, 0, 0, 0, 1, 0}
@@ -289,6 +168,87 @@ func TestADamagedBodyIsAnError(t *testing.T) {
 		err := l.rows(c.kind, unhex(t, c.body), func(_, _ []source.Value) error { return nil })
 		if err == nil || !strings.HasPrefix(err.Error(), "decoding rows of shop.products: ") || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s %s: got %v, want %s", c.kind, c.body, err, c.want)
+		}
+	}
+}
+
+func TestWhatTheCallerReturnsEndsTheRows(t *testing.T) {
+	l := layoutFor(t, columnsOfEachType())
+	rows := 0
+	err := l.rows(replication.WRITE_ROWS_EVENTv2, rowBody(replication.WRITE_ROWS_EVENTv2, l, 3, plausible), func(_, _ []source.Value) error {
+		rows++
+		return errEnough
+	})
+	if !errors.Is(err, errEnough) || rows != 1 {
+		t.Errorf("got %d rows and %v, want one and the caller's error", rows, err)
+	}
+}
+
+// What a row of unusual size needed is not kept.
+func TestMemoryIsBounded(t *testing.T) {
+	l := layoutFor(t, []logged{{mysql.MYSQL_TYPE_BLOB, 4, columnInfo{name: "t", charset: "latin1"}}})
+	body := rowBody(replication.WRITE_ROWS_EVENTv2, l, 1, func(*column) []byte {
+		return append([]byte{0, 0, 0x40, 0}, make([]byte, 4<<20)...)
+	})
+	seen := 0
+	if err := l.rows(replication.WRITE_ROWS_EVENTv2, body, func(_, now []source.Value) error { seen = len(now[0].Bytes); return nil }); err != nil || seen != 4<<20 {
+		t.Errorf("got %d bytes, %v", seen, err)
+	}
+	if kept := cap(l.arena.bytes); kept > largest {
+		t.Errorf("%d bytes are kept, want at most %d", kept, largest)
+	}
+}
+
+func TestADescriptionThatIsDamagedIsAnError(t *testing.T) {
+	for _, c := range []struct {
+		m    replication.TableMapEvent
+		want string
+	}{
+		{replication.TableMapEvent{ColumnType: []byte{3}, ColumnMeta: []uint16{0}, ColumnName: [][]byte{[]byte("a"), []byte("b")}}, "it has 2 names for 1 columns"},
+		{replication.TableMapEvent{ColumnType: []byte{3}, ColumnMeta: []uint16{0}, ColumnName: [][]byte{[]byte("a")}, PrimaryKey: []uint64{1}}, "its primary key has column 1 of 1"},
+		{replication.TableMapEvent{
+			ColumnType: []byte{0xfe}, ColumnMeta: []uint16{0xf701}, ColumnName: [][]byte{[]byte("e")},
+			EnumSetColumnCharset: []uint64{35}, EnumStrValue: [][][]byte{{{1}}},
+		}, `column "e": converting text to UTF-8: it has 1 bytes, want pairs`},
+	} {
+		c.m.Schema, c.m.Table = []byte("shop"), []byte("products")
+		if _, _, err := tableInfoOf(&c.m, false); err == nil || err.Error() != "reading the description of shop.products in the log: "+c.want {
+			t.Errorf("got %v, want %s", err, c.want)
+		}
+	}
+}
+
+func TestADescriptionThatCannotBeMendedIsAnError(t *testing.T) {
+	body := unhex(t, "010000000000 0100 01 61 00 01 62 00 03 8d 03 0f 04 0900 0500")
+	for n := range len(body) + 1 {
+		m := &replication.TableMapEvent{ColumnType: []byte{typeVarcharCompressed, 3, 15}, ColumnMeta: []uint16{0, 0, 9}}
+		err := mend(m, body[:n])
+		if n < len(body) && err == nil || n == len(body) && (err != nil || !slices.Equal(m.ColumnMeta, []uint16{9, 0, 5})) {
+			t.Errorf("%d of %d bytes: got %v %v", n, len(body), m.ColumnMeta, err)
+		}
+	}
+	m := &replication.TableMapEvent{ColumnType: []byte{3, typeBlobCompressed}}
+	if err := mend(m, body); err == nil {
+		t.Errorf("got %v of too many lengths", m.ColumnMeta)
+	}
+}
+
+// A charset that is not there is known to be missing only for who wants the column.
+func TestADescriptionMayLackWhatNobodyWants(t *testing.T) {
+	m := replication.TableMapEvent{
+		ColumnType: []byte{0xfe, 0xfe, 15}, ColumnMeta: []uint16{0xf701, 0xf801, 9}, ColumnName: [][]byte{[]byte("e"), []byte("s"), []byte("t")},
+		EnumSetColumnCharset: []uint64{4000}, EnumStrValue: [][][]byte{{{'a'}}},
+	}
+	info, named, err := tableInfoOf(&m, false)
+	if err != nil || !named {
+		t.Fatalf("got named %v, %v", named, err)
+	}
+	if _, err := newLayout(&m, info, nil); err != nil {
+		t.Error(err)
+	}
+	for i := range 3 {
+		if _, err := newLayout(&m, info, []int{i}); err == nil || !strings.Contains(err.Error(), "its charset is not known") {
+			t.Errorf("column %d: got %v", i, err)
 		}
 	}
 }

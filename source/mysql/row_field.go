@@ -64,7 +64,12 @@ func newField(code byte, meta uint16) (field, error) {
 	case mysql.MYSQL_TYPE_STRING:
 		return newStringField(high, low)
 	case typeBlobCompressed, typeVarcharCompressed:
-		return field{}, errors.New("it is COMPRESSED, which cannot be read from the log: ALTER TABLE ... MODIFY it without COMPRESSED")
+		if meta == 0 {
+			return field{}, errors.New("it is COMPRESSED, and the description in the log was not mended")
+		}
+		if f.prefix = low; code == typeVarcharCompressed {
+			f.prefix = lengthSize(int(meta))
+		}
 	default:
 		return field{}, fmt.Errorf("the log has type %d for it, which is not known here", code)
 	}
@@ -163,9 +168,9 @@ func typesOf(dataType string) []byte {
 	case "char", "binary", "uuid", "inet4", "inet6":
 		return []byte{mysql.MYSQL_TYPE_STRING}
 	case "varchar", "varbinary":
-		return []byte{mysql.MYSQL_TYPE_VARCHAR, mysql.MYSQL_TYPE_VAR_STRING}
+		return []byte{mysql.MYSQL_TYPE_VARCHAR, mysql.MYSQL_TYPE_VAR_STRING, typeVarcharCompressed}
 	case "tinytext", "text", "mediumtext", "longtext", "tinyblob", "blob", "mediumblob", "longblob":
-		return []byte{mysql.MYSQL_TYPE_BLOB}
+		return []byte{mysql.MYSQL_TYPE_BLOB, typeBlobCompressed}
 	case "enum":
 		return []byte{mysql.MYSQL_TYPE_ENUM}
 	case "set":

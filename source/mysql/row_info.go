@@ -130,7 +130,7 @@ func isNumeric(code byte) bool {
 // isCharacter reports whether a type has a place in the list of collations.
 func isCharacter(code byte, mariaDB bool) bool {
 	switch code {
-	case mysql.MYSQL_TYPE_STRING, mysql.MYSQL_TYPE_VAR_STRING, mysql.MYSQL_TYPE_VARCHAR, mysql.MYSQL_TYPE_BLOB:
+	case mysql.MYSQL_TYPE_STRING, mysql.MYSQL_TYPE_VAR_STRING, mysql.MYSQL_TYPE_VARCHAR, mysql.MYSQL_TYPE_BLOB, typeVarcharCompressed, typeBlobCompressed:
 		return true
 	case mysql.MYSQL_TYPE_GEOMETRY:
 		return mariaDB
@@ -166,6 +166,9 @@ func choiceOf(m *replication.TableMapEvent, n int, lists [][][]byte, ofKind int)
 	convert, err := textDecoder(charset)
 	if err != nil {
 		return "", nil, err
+	}
+	if charset == charsetBinary {
+		convert = decodeUTF8 // its elements are words all the same
 	}
 	var a arena
 	for _, raw := range lists[ofKind] {

@@ -84,6 +84,11 @@ type rowsLogged struct {
 func (r *rowLog) events(t testing.TB) (found []rowsLogged) {
 	t.Helper()
 	r.follow(t, func(e *replication.BinlogEvent) {
+		if m, ok := e.Event.(*replication.TableMapEvent); ok {
+			if err := mend(m, bodyOf(e)); err != nil {
+				t.Fatal(err)
+			}
+		}
 		if rows, ok := e.Event.(*replication.RowsEvent); ok && string(rows.Table.Schema) == r.database {
 			found = append(found, rowsLogged{rows.Table, e.Header.EventType, bodyOf(e)})
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -87,7 +88,7 @@ func TestWhatMariaDBDoesNotTellIsRefused(t *testing.T) {
 	events := r.events(t)
 	for i, want := range []string{
 		`column "t" of %s.a: the log does not tell how many bytes it has`,
-		`column "c" of %s.b: it is COMPRESSED, which cannot be read from the log`,
+		`column "c" of %s.b: it is COMPRESSED, which cannot be read from the log: ALTER TABLE`,
 		`column "id" of %s.c: the log does not tell what its 16 bytes are: BINARY, or UUID, INET6 or INET4`,
 	} {
 		want = fmt.Sprintf(want, r.database)
@@ -102,6 +103,35 @@ func TestWhatMariaDBDoesNotTellIsRefused(t *testing.T) {
 	r.clarify(t, "a", info)
 	if _, err := newLayout(events[0].table, info, nil); err == nil || !strings.Contains(err.Error(), "MariaDB's format before 10.1, which cannot be read") {
 		t.Errorf("got %v of a time with a fraction", err)
+	}
+}
+
+func TestCompressedColumnsArePassedOver(t *testing.T) {
+	r := newRowLog(t, devtest.MariaDB(t))
+	r.run(t, `CREATE TABLE a (id int PRIMARY KEY, a varchar(10) CHARACTER SET latin1 COMPRESSED, b varchar(20) CHARACTER SET ucs2, c text CHARACTER SET utf16 COMPRESSED, d decimal(10, 2),
+			e blob COMPRESSED, f enum('x', 'y'), g varchar(1000) COMPRESSED, h longtext CHARACTER SET latin1 COMPRESSED, i bit(3), j char(5) CHARACTER SET cp850, k float, l datetime(3), m mediumtext, n time(2), o timestamp(1) NULL);
+		INSERT INTO a VALUES (1, 'aé', 'é', REPEAT('c', 500), 1.5, REPEAT('e', 1000), 'y', 'g', REPEAT('h', 70000), 5, 'ü', 0.5, '2026-11-21 10:50:00.5', 'm', '10:00', '2026-11-21 10:50:00.5'),
+			(2, '', NULL, '', -1.5, NULL, 'x', REPEAT('g', 1000), 'h', 2, '', NULL, NULL, '', '-10:00', NULL)`)
+	for _, e := range r.events(t) {
+		now, _, err := tableInfoOf(e.table, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range now.columns {
+			now.columns[i].ambiguous = true
+		}
+		r.clarify(t, "a", now)
+		if _, err := newLayout(e.table, now, nil); err != nil {
+			t.Errorf("information_schema contradicts the log: %v", err)
+		}
+		l := r.layout(t, e, "id", "b", "d", "f", "i", "j", "k", "l", "m", "n", "o")
+		rows, err := copyRows(l, e)
+		if err != nil || len(rows) != 2 {
+			t.Fatalf("got %d rows, %v", len(rows), err)
+		}
+		wantRows(t, []string{shown(rows[0].new), shown(rows[1].new)},
+			`1 "é" "1.50" "y" 5 "ü" 0.5 "2026-11-21T10:50:00.5" "m" "10:00:00" "2026-11-21T10:50:00.5Z"`,
+			`2 null "-1.50" "x" 2 "" null null "" "-10:00:00" null`)
 	}
 }
 
@@ -147,6 +177,19 @@ func TestColumnsThatAreHiddenAreWhereTheLogSays(t *testing.T) {
 		}
 	}
 	wantRows(t, rows, `1 "{\"a\": [1, 2]}" 9 2 3`, "1n 7")
+}
+
+func TestATableMayHaveManyColumns(t *testing.T) {
+	servers(t, func(t *testing.T, r *rowLog) {
+		columns, want := make([]string, 1000), make([]string, 1000)
+		for i := range columns {
+			columns[i], want[i] = fmt.Sprintf("c%d int DEFAULT %d", i, i%7), strconv.Itoa(i%7)
+		}
+		r.run(t, "CREATE TABLE a ("+strings.Join(columns, ", ")+"); INSERT INTO a () VALUES (), ()")
+		_, rows := r.all(t)
+		row := "- -> " + strings.Join(want, " ")
+		wantRows(t, rows, row, row)
+	})
 }
 
 // With nothing but defaults, a minimal image holds no column, and its row no byte.

@@ -56,21 +56,39 @@ func (s *stream) launch(ctx context.Context) {
 // Next is described at source.Stream.
 func (s *stream) Next(ctx context.Context, b *source.Batch) error {
 	b.Reset()
+	var g gathering
 	for {
-		err := s.fill(ctx, b)
-		if err != nil {
+		if err := s.fill(ctx, b); err != nil {
 			return s.source.explain(s.because(err))
 		}
-		if len(b.Changes) > 0 || b.Pos != "" {
-			b.Behind = max(0, s.monitor.behind())
+		b.Behind = max(0, s.monitor.behind())
+		if g.enough(b, time.Now()) {
 			return nil
 		}
-		select {
-		case <-s.dump.queue.filled:
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		if err := s.wait(ctx, g.until); err != nil {
+			if g.begun() {
+				return nil // what is in the batch will not come again
+			}
+			return err
 		}
 	}
+}
+
+// wait waits for more of the log, at most until then if that is set.
+func (s *stream) wait(ctx context.Context, until time.Time) error {
+	var late <-chan time.Time
+	if !until.IsZero() {
+		timer := time.NewTimer(time.Until(until))
+		defer timer.Stop()
+		late = timer.C
+	}
+	select {
+	case <-s.dump.queue.filled:
+	case <-late:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	return nil
 }
 
 // fill reads what has arrived, up to the limit of a batch.
@@ -79,7 +97,7 @@ func (s *stream) fill(ctx context.Context, b *source.Batch) error {
 		e := s.waiting
 		if e == nil {
 			next, ok, err := s.dump.queue.pop()
-			if err != nil && len(b.Changes) == 0 && !s.journal.moved {
+			if err != nil && len(b.Changes) == 0 && b.Pos == "" && !s.journal.moved {
 				return endOfLog{err}
 			}
 			if !ok {
@@ -98,7 +116,8 @@ func (s *stream) fill(ctx context.Context, b *source.Batch) error {
 		s.waiting = nil
 	}
 	s.monitor.reached(s.journal.file, s.journal.offset)
-	if b.Pos = s.journal.take(); b.Pos != "" {
+	if at := s.journal.take(); at != "" {
+		b.Pos = at
 		return s.journal.coverage.reached(ctx, s.journal.at)
 	}
 	return nil

@@ -1,6 +1,7 @@
 package mysql
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
@@ -78,6 +79,8 @@ func decoderOf(f field, info *columnInfo) (decoder, error) {
 		return decodeBytes, nil
 	case mysql.MYSQL_TYPE_STRING:
 		return stringDecoder(f, info)
+	case typeBlobCompressed, typeVarcharCompressed:
+		return nil, errors.New("it is COMPRESSED, which cannot be read from the log: ALTER TABLE ... MODIFY it without COMPRESSED")
 	case mysql.MYSQL_TYPE_VARCHAR, mysql.MYSQL_TYPE_VAR_STRING, mysql.MYSQL_TYPE_BLOB:
 		return textDecoder(info.charset)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/kafkasync/kafkasync/source"
 )
@@ -39,7 +40,11 @@ func decodeJSON(a *arena, wire []byte) (source.Value, error) {
 		return a.value(source.Text, at)
 	}
 	d := jsonPrinter{arena: a, budget: len(wire)}
-	if err := d.value(wire[0], wire[1:], 0); err != nil {
+	err := d.value(wire[0], wire[1:], 0)
+	if err == nil && !utf8.Valid(a.since(at)) {
+		err = errJSON
+	}
+	if err != nil {
 		return source.Value{}, fmt.Errorf("decoding a JSON document of %d bytes: %w", len(wire), err)
 	}
 	return a.value(source.Text, at)

@@ -111,6 +111,7 @@ func textKinds() []valueKind {
 		{name: "enum('a', 'b,c', 'é', '')", kind: source.Text, values: printedSamples("'a'", "'b,c'", "'é'", "''", "'nothing'", "0")},
 		{name: "enum('é', 'ü') character set latin1", kind: source.Text, values: printedSamples("'é'", "'ü'")},
 		{name: "enum('é', '日本') character set ucs2", kind: source.Text, values: printedSamples("'é'", "'日本'")},
+		{name: "enum('a', 'é') character set binary", kind: source.Text, values: printedSamples("'é'")},
 		{name: "set('a', 'b', 'é')", kind: source.Text, values: printedSamples("''", "'a'", "'é,a'", "7")},
 		{name: "set('é', 'ü') character set cp850", kind: source.Text, values: printedSamples("'ü,é'")},
 		{name: "json", kind: source.Text, only: "mariadb", values: printedSamples(`'{"b":  1, "a": "€"}'`)},

@@ -102,6 +102,14 @@ func (r *rowLog) rowsOf(t *testing.T, e rowsLogged) []rowCopy {
 	if info.unclear() {
 		r.clarify(t, string(e.table.Table), info)
 	}
+	described := &tableInfo{columns: slices.Clone(info.columns)}
+	for i := range described.columns {
+		described.columns[i].ambiguous = true
+	}
+	r.clarify(t, string(e.table.Table), described)
+	if _, err := newLayout(e.table, described, all(info)); err != nil {
+		t.Errorf("information_schema contradicts the log: %v", err)
+	}
 	l, err := newLayout(e.table, info, all(info))
 	if err != nil {
 		t.Fatal(err)
