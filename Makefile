@@ -27,7 +27,8 @@ demo: build ## The whole system on this machine, in under a minute
 
 test: lint ## Lint, vet, build and every test, against real servers that it starts itself
 	go vet ./... && go build ./...
-	go test -race -shuffle=on -p 2 -timeout 30m ./...
+	@# The longest package first, or it would run alone in the end.
+	go test -race -shuffle=on -p 2 -timeout 30m ./e2e ./...
 
 soak: ## The long variants of the whole-system tests: 100 kills, one UPDATE of 5 million rows, Kafka away for long, delayers lost under load
 	E2E_KILLS=100 E2E_ROWS=5000000 E2E_SOAK=1 go test -count=1 -v -timeout 60m ./e2e

@@ -159,7 +159,7 @@ func (c *chaos) spoil(begin, end func(*disk) error, says string) (string, func()
 	n := c.nodes[id]
 	delete(c.nodes, id)
 	return id, func() {
-		if alone {
+		if alone && !c.lost {
 			if code := n.exit(c.t); code != 1 {
 				c.t.Errorf("node %s: got exit status %d, want 1", id, code)
 			}

@@ -21,7 +21,7 @@ func (c *chaos) freezeOne(id string) (string, func()) {
 	c.freeze(id)
 	delete(c.nodes, id)
 	return id, func() {
-		if !alone {
+		if !alone || c.lost { // without it there may be no majority that holds the data
 			c.wake(id, heal)
 			return
 		}

@@ -181,7 +181,7 @@ func (c *chaos) flows() {
 // inflict does something, and others while it lasts.
 func (c *chaos) inflict(f fault, meanwhile ...fault) {
 	c.t.Helper()
-	alone := c.calm() && len(meanwhile) == 0
+	alone := c.calm() && !c.lost && len(meanwhile) == 0 // who has lost his data is no help until he has it again
 	e := &incident{kind: f.kind, at: time.Now(), alone: alone}
 	who, undo := f.does(c)
 	if who == "" {
