@@ -60,10 +60,10 @@ fmt: $(LINT) ## Formats the code and fixes what can be fixed by itself
 bench: ## The comparison benchmarks; results in bench/out
 	go run ./bench
 
-servers: ## Real Postgres and Kafka on this machine, to play with, until Ctrl-C
+servers: ## Real Postgres and Kafka on this machine, to play with, until Ctrl-C; SOURCE=mysql, SOURCE=mariadb
 	go build -o bin/servers ./internal/devstack/servers
 	@# Not by go run, which leaves its program behind when it is terminated.
-	bin/servers
+	bin/servers -source $(or $(SOURCE),postgres)
 
 fuzz: ## Every fuzz target in turn, T=30s each
 	@grep -rno --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sed -E 's|/[^/]*:[0-9]+:func | |' | while read -r dir name; do \

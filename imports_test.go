@@ -86,7 +86,7 @@ func mayImport() map[string][]string {
 		"internal/devstack":         {pgx, gomysql, kafka, embedded},
 		"internal/devstack/devtest": {"internal/devstack", pgx, kafka},
 		"internal/devstack/servers": {"internal/devstack"},
-		"internal/demo":             {".", "internal/devstack", "internal/tail", pgx, embedded},
+		"internal/demo":             {".", "internal/devstack", "internal/tail", pgx, gomysql, embedded},
 		"cmd/kafkasync":             append(everyone, "internal/node", "internal/demo", "internal/devstack", "internal/tail", "internal/rdkafka", pgx, kafka, embedded, "github.com/spf13/cobra"),
 		"deploy":                    nil,
 		"bench":                     append(everyone, "internal/rdkafka", "internal/node", "internal/devstack", "internal/tail", pgx, kafka, embedded),

@@ -52,6 +52,7 @@ func TestWrongUsageExitsWith2AndSaysWhy(t *testing.T) {
 		{[]string{"member", "transfer", "a", "b"}, "transfer needs at most one NODE, got a b"},
 		{[]string{"demo", "extra"}, `"extra"`},
 		{[]string{"demo", "--rows", "many"}, `"--rows" flag`},
+		{[]string{"demo", "--source", "oracle"}, "want postgres, mysql, mariadb"},
 		{[]string{"demo", "--rows", "999"}, "--rows cannot be 999"},
 		{[]string{"version", "extra"}, `"extra"`},
 		{[]string{"help", "nosuch"}, `unknown command "nosuch"`},

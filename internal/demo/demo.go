@@ -1,4 +1,4 @@
-// Package demo shows the whole system on this machine: a real Postgres, an
+// Package demo shows the whole system on this machine: a real Postgres, MySQL or MariaDB, an
 // embedded Kafka, three nodes as processes of their own, and a consumer that counts.
 //
 // It promises that every figure it prints is measured or counted in what
@@ -27,6 +27,7 @@ const MinRows = 1000
 // Config says how the demo is to run.
 type Config struct {
 	Executable string // the program whose `run -c FILE` is a node
+	Source     string // the kind of database: postgres, mysql or mariadb; "": postgres
 	Call       string // how a person calls that program, for the commands that are shown
 	Rows       int    // of the bulk update; at least MinRows
 	Keep       bool   // stay up afterwards until ctx ends
@@ -52,13 +53,17 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	if cfg.Rows < MinRows {
 		return fmt.Errorf("starting the demo: got %d rows, want at least %d", cfg.Rows, MinRows)
 	}
-	d := &demo{cfg: cfg, say: newScreen(cfg.Out), ledger: newLedger()}
-	d.say.line("%s: a real Postgres, an embedded Kafka, three nodes of kafkasync and a consumer,", d.say.bold("kafkasync demo"))
+	k, err := kindOf(cfg.Source)
+	if err != nil {
+		return err
+	}
+	d := &demo{cfg: cfg, say: newScreen(cfg.Out), ledger: newLedger(k.place)}
+	d.say.line("%s: a real %s, an embedded Kafka, three nodes of kafkasync and a consumer,", d.say.bold("kafkasync demo"), k.name)
 	d.say.line("in temporary folders. All of it ends with this program.")
-	if err := devstack.Install(ctx, cfg.Out, devstack.ComponentPostgres); err != nil {
+	if err := devstack.Install(ctx, cfg.Out, k.component); err != nil {
 		return interrupted(ctx, err)
 	}
-	d.stack, err = d.start(ctx)
+	d.stack, err = d.start(ctx, k)
 	if err != nil {
 		return interrupted(ctx, err)
 	}
@@ -124,10 +129,10 @@ func (d *demo) scenes(ctx context.Context, consume func()) error {
 }
 
 // start starts the servers and the nodes, and says where they are.
-func (d *demo) start(ctx context.Context) (*stack, error) {
+func (d *demo) start(ctx context.Context, k kind) (*stack, error) {
 	d.say.title("Starting")
 	began := time.Now()
-	s, err := startStack(ctx, d.cfg)
+	s, err := startStack(ctx, d.cfg, k)
 	if err != nil {
 		return nil, err
 	}
@@ -135,17 +140,21 @@ func (d *demo) start(ctx context.Context) (*stack, error) {
 	if err != nil {
 		return nil, errors.Join(s.explain(err), s.close())
 	}
-	d.say.line("  Postgres %-7s %-26s database shop, table products with %s rows", s.version, s.pg.Addr(), grouped(d.cfg.Rows))
+	db := s.db.about()
+	d.say.line("  %-16s %-26s database shop, table products with %s rows", k.name+" "+db.version, db.addr, grouped(d.cfg.Rows))
 	d.say.line("  Kafka            %-26s embedded in this program, empty", s.brokers())
 	for _, n := range s.nodes.All {
 		role := "follows"
 		if n == leader {
-			role = "leads: it is reading Postgres' log"
+			role = "leads: it is reading the log of " + k.name
 		}
 		d.say.line("  kafkasync %s      %-26s process %d, %s", n.Name(), page(n), n.PID(), role)
 	}
 	d.say.faint("  up after %s; each node has a status page of the whole cluster there", span(time.Since(began)))
 	d.say.faint("  what was in the table before is no change, so nothing is published")
+	if k.seconds {
+		d.say.faint("  %s writes the time of a commit by the second, so times after it may be shown up to a second too long", k.name)
+	}
 	return s, d.say.err
 }
 

@@ -167,13 +167,15 @@ func run(t *testing.T, commands, text, more string) string {
 
 func TestTheDemo(t *testing.T) {
 	program := build(t)
-	t.Run("counts every row and stays until Ctrl-C", func(t *testing.T) { countsAndStays(t, program) })
+	for source, client := range map[string]string{"postgres": "psql|-Atc", "mysql": "/mysql |-N -e", "mariadb": "/mariadb |-N -e"} {
+		t.Run("counts every row of "+source+" and stays until Ctrl-C", func(t *testing.T) { countsAndStays(t, program, source, client) })
+	}
 	t.Run("interrupted, says so and leaves nothing", func(t *testing.T) { interrupted(t, program) })
 	t.Run("killed, leaves nothing", func(t *testing.T) { killed(t, program) })
 }
 
-func countsAndStays(t *testing.T, program string) {
-	s := begin(t, program, "--keep", "--rows", strconv.Itoa(rows))
+func countsAndStays(t *testing.T, program, source, client string) {
+	s := begin(t, program, "--source", source, "--keep", "--rows", strconv.Itoa(rows))
 	printed := s.until(t, "Status page of node c:")
 
 	if strings.Contains(printed, "\x1b") {
@@ -192,7 +194,7 @@ func countsAndStays(t *testing.T, program string) {
 	expectFailover(t, printed)
 
 	_, commands, _ := strings.Cut(printed, "In other terminals:")
-	runsAsPrinted(t, s, commands)
+	runsAsPrinted(t, s, commands, client)
 
 	exit, goodbye := s.end(t, syscall.SIGINT)
 	if exit != 0 || !strings.Contains(goodbye, "nothing is left behind") {
@@ -219,13 +221,14 @@ func expectFailover(t *testing.T, printed string) {
 }
 
 // runsAsPrinted tries what the demo tells a person to try.
-func runsAsPrinted(t *testing.T, s *showing, commands string) {
+func runsAsPrinted(t *testing.T, s *showing, commands, client string) {
 	t.Helper()
+	client, option, _ := strings.Cut(client, "|")
 	if got := run(t, commands, "consume products", "--from-beginning --limit 1"); !strings.Contains(got, `{"id":`) {
 		t.Errorf("the printed consume: got %q, want a message", got)
 	}
-	if got, want := run(t, commands, "psql", `-Atc 'SELECT count(*) FROM products'`), strconv.Itoa(rows+2); strings.TrimSpace(got) != want {
-		t.Errorf("the printed psql: got %q, want %s rows", got, want)
+	if got, want := run(t, commands, client, option+" 'SELECT count(*) FROM products'"), strconv.Itoa(rows+2); strings.TrimSpace(got) != want {
+		t.Errorf("the printed client of the database: got %q, want %s rows", got, want)
 	}
 	// Again, because on a very busy machine leadership may just be changing hands.
 	for deadline := time.Now().Add(time.Minute); ; {
@@ -243,7 +246,7 @@ func runsAsPrinted(t *testing.T, s *showing, commands string) {
 
 func interrupted(t *testing.T, program string) {
 	s := begin(t, program, "--rows", strconv.Itoa(rows))
-	s.until(t, "reading Postgres' log")
+	s.until(t, "reading the log of Postgres")
 	exit, _ := s.end(t, syscall.SIGTERM)
 	if exit != 1 || !strings.Contains(s.stderr.String(), "interrupted; everything is stopped") {
 		t.Errorf("got exit %d and %q, want 1 and that it was interrupted", exit, s.stderr)
@@ -255,7 +258,7 @@ func interrupted(t *testing.T, program string) {
 
 func killed(t *testing.T, program string) {
 	s := begin(t, program, "--rows", strconv.Itoa(rows))
-	s.until(t, "reading Postgres' log")
+	s.until(t, "reading the log of Postgres")
 	if left := s.left(t); len(left) < 4 { // two folders and their processes, else left sees nothing
 		t.Fatalf("got %q while it runs, want its folders and processes", left)
 	}
@@ -267,6 +270,14 @@ func killed(t *testing.T, program string) {
 		if now := <-tick.C; now.After(deadline) {
 			t.Fatalf("got %q a minute after the kill, want nothing", s.left(t))
 		}
+	}
+}
+
+func TestAnUnknownSourceIsRefused(t *testing.T) {
+	var out bytes.Buffer
+	err := demo.Run(t.Context(), demo.Config{Rows: demo.MinRows, Source: "oracle", Out: &out})
+	if err == nil || !strings.Contains(err.Error(), "want postgres, mysql or mariadb") || out.Len() != 0 {
+		t.Errorf("got %v and %q, want a refusal before anything is started", err, out.String())
 	}
 }
 

@@ -3,8 +3,6 @@ package demo
 import (
 	"context"
 	"fmt"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -47,13 +45,9 @@ func (d *demo) toPlayWith(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	psql := "psql"
-	if _, err := exec.LookPath(psql); err != nil {
-		psql = filepath.Join(d.stack.pg.BinDir(), psql)
-	}
 	d.say.title("All of it stays up until Ctrl-C. In other terminals:")
 	d.say.line("  %s consume %s --brokers %s", d.cfg.Call, topic, d.stack.brokers())
-	d.say.line("  %s %s", psql, d.stack.pg.URL("shop"))
+	d.say.line("  %s", d.stack.db.about().shell)
 	d.say.line("  %s status -c %s   %s", d.cfg.Call, d.stack.file, d.say.dim("# of whichever node answers"))
 	d.say.line("  kill -9 %d   %s", leader.PID(), d.say.dim("# node "+leader.Name()+", which leads; whichever node ends is started again"))
 	for _, n := range d.stack.nodes.All {

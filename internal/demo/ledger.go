@@ -15,6 +15,8 @@ const shown = 5
 // after the database says which rows a transaction changed. It is written by the
 // consumer and read by the demo.
 type ledger struct {
+	place func(pos string) (uint64, error) // of a message in the log
+
 	mu       sync.Mutex
 	arrivals map[uint64]*arrival // by the place of the commit
 	messages int                 // instant ones
@@ -43,14 +45,14 @@ type received struct {
 	after time.Duration // the commit
 }
 
-func newLedger() *ledger {
-	return &ledger{arrivals: map[uint64]*arrival{}, newest: map[string]*pair{}}
+func newLedger(place func(pos string) (uint64, error)) *ledger {
+	return &ledger{place: place, arrivals: map[uint64]*arrival{}, newest: map[string]*pair{}}
 }
 
 // add notes a message.
 func (l *ledger) add(m kafkasync.Message) error {
 	after := time.Since(m.Committed)
-	pos, err := parseLSN(m.Pos)
+	pos, err := l.place(m.Pos)
 	if err != nil {
 		return fmt.Errorf("reading message %s of topic %s: %w", m.Value, m.Topic, err)
 	}

@@ -63,7 +63,7 @@ func TestTheLedgerFindsWhatIsLostRepeatedAndStrange(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			l := newLedger()
+			l := newLedger(parseLSN)
 			tt.arrive(t, l)
 			got := l.account(first, second)
 			if got != tt.want {
@@ -81,7 +81,7 @@ func TestTheLedgerFindsWhatIsLostRepeatedAndStrange(t *testing.T) {
 }
 
 func TestTheLedgerMeasuresToTheLastNewRow(t *testing.T) {
-	l, c := newLedger(), changed(0x10, 0x20, 1, 2)
+	l, c := newLedger(parseLSN), changed(0x10, 0x20, 1, 2)
 	committed := time.Now().Add(-time.Hour)
 	for _, value := range []string{"1", "2", "1"} {
 		m := kafkasync.Message{Pos: "0/18", Value: []byte(value), Committed: committed}
@@ -101,7 +101,7 @@ func TestTheLedgerMeasuresToTheLastNewRow(t *testing.T) {
 }
 
 func TestAMessageWithoutAPlaceIsAnError(t *testing.T) {
-	err := newLedger().add(kafkasync.Message{Topic: topic, Value: []byte(`{"id":1}`)})
+	err := newLedger(parseLSN).add(kafkasync.Message{Topic: topic, Value: []byte(`{"id":1}`)})
 	if err == nil || !strings.Contains(err.Error(), "log position") {
 		t.Errorf("got %v, want an error about the log position", err)
 	}
@@ -123,7 +123,7 @@ func TestNumbersAndTimesAsAPersonWritesThem(t *testing.T) {
 }
 
 func TestTheLedgerKnowsWhichRowsWaitForTheirTwin(t *testing.T) {
-	l := newLedger()
+	l := newLedger(parseLSN)
 	arrive := func(id int, seq int64, delayed time.Duration) {
 		t.Helper()
 		m := kafkasync.Message{Topic: topic, Pos: "0/18", Value: fmt.Appendf(nil, `{"id":%d}`, id), Seq: seq, Committed: time.Now(), Delayed: delayed}
@@ -157,7 +157,7 @@ func TestTheLedgerKnowsTheFirstMessageOfAnotherNode(t *testing.T) {
 		"a later change":  func(t *testing.T, l *ledger) { arrives(t, l, "0/20", 9) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newLedger()
+			l := newLedger(parseLSN)
 			arrives(t, l, "0/18", 1, 2, 2) // a repeat before the kill says nothing
 			l.expectAnother(0x20)
 			arrives(t, l, "0/18", 3, 4) // was on its way

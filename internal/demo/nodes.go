@@ -41,16 +41,20 @@ func (s *stack) configure(dir string, names []string, ports [][]int) error {
 	for i, p := range ports {
 		lines = append(lines, fmt.Sprintf("    - {id: %s, raft: %q, http: %q}", names[i], loopback(p[1]), loopback(p[0])))
 	}
+	db := s.db.about()
 	lines = append(lines,
 		"kafka:",
 		"  brokers: ["+strconv.Quote(s.brokers())+"]",
 		"pipelines:",
 		"  - name: shop",
 		"    source:",
-		"      postgres:",
-		"        url: "+strconv.Quote(s.pg.URL("shop")),
+	)
+	for _, line := range db.source {
+		lines = append(lines, "      "+line)
+	}
+	lines = append(lines,
 		"    tables:",
-		"      - match: public.*",
+		"      - match: "+db.match,
 		"        delay: "+delay.String()+"   # instead of 5m, so that there is something to see",
 		"",
 	)
@@ -77,8 +81,8 @@ type status struct {
 		}
 	}
 	Pipelines []struct {
-		State, Error string
-		Epoch        uint64
+		State, Error, Position string
+		Epoch                  uint64
 	}
 }
 
@@ -127,7 +131,7 @@ func (s *stack) leading(ctx context.Context) (leader *devstack.Program, epoch ui
 		err = fmt.Errorf("it is %q: %s", state, trouble)
 	}
 	if err != nil {
-		return nil, 0, fmt.Errorf("waiting for a node to read Postgres' log: %w", err)
+		return nil, 0, fmt.Errorf("waiting for a node to read the log of %s: %w", s.kind.name, err)
 	}
 	return leader, epoch, nil
 }

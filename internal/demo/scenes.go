@@ -57,10 +57,10 @@ func (d *demo) twins(ctx context.Context) error {
 	return d.say.err
 }
 
-// do runs a statement as psql would show it.
+// do runs a statement as the database's client would show it.
 func (d *demo) do(ctx context.Context, sql string) (*change, error) {
-	d.say.line("  %s", d.say.prompt("shop=#", sql+";"))
-	c, err := do(ctx, d.stack.app, sql)
+	d.say.line("  %s", d.say.prompt(d.stack.kind.prompt, sql+";"))
+	c, err := d.stack.db.do(ctx, sql)
 	if err != nil {
 		return nil, err
 	}

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"github.com/kafkasync/kafkasync"
@@ -23,39 +22,26 @@ const (
 
 // stack is what runs beside the demo.
 type stack struct {
-	pg      *devstack.Postgres
-	kafka   *kfake.Cluster
-	nodes   *devstack.Programs
-	app     *pgx.Conn // the application: it knows nothing of kafkasync
-	version string    // of Postgres
-	file    string    // the nodes' configuration
+	kind  kind
+	db    database // and the application, which knows nothing of kafkasync
+	kafka *kfake.Cluster
+	nodes *devstack.Programs
+	file  string // the nodes' configuration
 }
 
-func startStack(ctx context.Context, cfg Config) (_ *stack, err error) {
-	s := &stack{}
+func startStack(ctx context.Context, cfg Config, k kind) (_ *stack, err error) {
+	s := &stack{kind: k}
 	defer func() {
 		if err != nil {
 			err = errors.Join(s.explain(err), s.close())
 		}
 	}()
-	if s.pg, err = devstack.StartPostgres(ctx, devstack.PostgresConfig{}); err != nil {
+	if s.db, err = k.start(ctx, cfg.Rows); err != nil {
 		return nil, err
 	}
 	// In this process, so that it cannot outlive it; on a port of the loopback interface.
 	if s.kafka, err = kfake.NewCluster(kfake.NumBrokers(1)); err != nil {
 		return nil, fmt.Errorf("starting the embedded Kafka: %w", err)
-	}
-	if err := s.pg.CreateDatabase(ctx, "shop"); err != nil {
-		return nil, err
-	}
-	if s.app, err = pgx.Connect(ctx, s.pg.URL("shop")); err != nil {
-		return nil, fmt.Errorf("connecting to database shop: %w", err)
-	}
-	if err := s.app.QueryRow(ctx, "SELECT split_part(current_setting('server_version'), ' ', 1)").Scan(&s.version); err != nil {
-		return nil, fmt.Errorf("asking Postgres for its version: %w", err)
-	}
-	if err := createShop(ctx, s.app, cfg.Rows); err != nil {
-		return nil, err
 	}
 	if err := s.startNodes(ctx, cfg.Executable); err != nil {
 		return nil, err
@@ -104,8 +90,8 @@ func (s *stack) close() error {
 	if s.kafka != nil {
 		s.kafka.Close()
 	}
-	if s.pg != nil {
-		errs = append(errs, s.pg.Close()) // with the connection of the application
+	if s.db != nil {
+		errs = append(errs, s.db.close())
 	}
 	return errors.Join(errs...)
 }

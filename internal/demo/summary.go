@@ -11,7 +11,7 @@ func (d *demo) summary() error {
 	if total.verdict() != nil {
 		verdict = d.say.red
 	}
-	d.row("rows changed", grouped(total.rows), plain, "as Postgres counts them")
+	d.row("rows changed", grouped(total.rows), plain, "as "+d.stack.kind.name+" counts them")
 	d.row("instant", grouped(total.messages), plain, "messages at once, as a Kafka consumer counted them")
 	twins, behind := d.ledger.resent()
 	d.row("delayed", grouped(twins), plain, "the same again, after their delay of "+delay.String()+"; several of one row may become one")

@@ -94,11 +94,15 @@ func (d *demo) arrive(ctx context.Context, c *change) error {
 	return nil
 }
 
-// settle waits until Postgres has been told that nothing is left to do.
+// settle waits until nothing is left to do: Postgres has been told so, or the position is behind all that arrived.
 func (d *demo) settle(ctx context.Context) error {
 	var failed error
 	ok, err := until(ctx, func() (bool, int) {
-		at, err := confirmed(ctx, d.stack.app)
+		answer, ok := d.stack.ask(ctx)
+		if !ok {
+			return false, d.ledger.count()
+		}
+		at, err := d.stack.db.done(ctx, answer.Pipelines[0].Position)
 		if err != nil {
 			failed = err
 			return true, 0
@@ -112,7 +116,7 @@ func (d *demo) settle(ctx context.Context) error {
 	case failed != nil:
 		return fmt.Errorf("waiting for the end of the messages: %w", failed)
 	case !ok:
-		return fmt.Errorf("waiting for the end of the messages: Postgres was not told within %s that all are published", patience)
+		return fmt.Errorf("waiting for the end of the messages: the checkpoint was not behind all of them within %s", patience)
 	default:
 		return nil
 	}

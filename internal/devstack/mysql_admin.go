@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,6 +24,12 @@ func (m *MySQL) Command(ctx context.Context, program string, args ...string) (*e
 	cmd.Dir = m.dir
 	cmd.Env = serverEnv()
 	return cmd, nil
+}
+
+// Shell is the command line of the server's own client, in a database as root.
+func (m *MySQL) Shell(database string) ([]string, error) {
+	program := m.flavour.key // they are called so
+	return m.tree.command(program, "--no-defaults", "-h", "127.0.0.1", "-P", strconv.Itoa(m.port), "-u", "root", "-D", database)
 }
 
 // Connect opens a connection as root to a database, "" for none. Several

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // lookup asks the server of a stream, each time over a connection of its own.
@@ -36,7 +37,9 @@ func (l lookup) describe(ctx context.Context, schema, table string) (*tableInfo,
 		return nil, err
 	}
 	defer c.close()
-	where := fmt.Sprintf(" WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s", quoteText(schema), quoteText(table))
+	// The catalog finds names in any case; tables that differ in nothing else are two.
+	where := fmt.Sprintf(" WHERE TABLE_SCHEMA = %[1]s AND TABLE_NAME = %[2]s AND CAST(TABLE_SCHEMA AS BINARY) = CAST(%[1]s AS BINARY) AND CAST(TABLE_NAME AS BINARY) = CAST(%[2]s AS BINARY)",
+		quoteText(schema), quoteText(table))
 	doing := fmt.Sprintf("asking for the columns of %s.%s", schema, table)
 	rows, err := c.askTexts(ctx, doing,
 		"SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, CHARACTER_SET_NAME, COALESCE(DATETIME_PRECISION, 0) FROM information_schema.COLUMNS"+where+" ORDER BY ORDINAL_POSITION")
@@ -101,8 +104,8 @@ func (s *Source) captured(ctx context.Context, c *session) ([]string, error) {
 
 // quoteText quotes a string literal, for whatever sql_mode.
 func quoteText(text string) string {
-	if text == "" {
-		return "''"
+	if strings.ContainsAny(text, `'"\`) || !utf8.ValidString(text) {
+		return fmt.Sprintf("CONVERT(0x%x USING utf8mb4)", text)
 	}
-	return fmt.Sprintf("CONVERT(0x%x USING utf8mb4)", text)
+	return "'" + text + "'" // which the catalog needs to look at one table only
 }

@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -59,6 +60,7 @@ func (c *checkup) checkReading(ctx context.Context) {
 		c.failed("M18", err)
 		return
 	}
+	c.checkFilters(ctx, server)
 	from := c.checkpoint(ctx, session, end)
 	if c.Reported("M16") {
 		return
@@ -73,6 +75,25 @@ func (c *checkup) checkReading(ctx context.Context) {
 	}
 	c.Okf("M18", "the log can be read")
 	c.Okf("M19", "user %s has the privileges that it needs", c.server.user)
+}
+
+// checkFilters looks whether the server keeps captured tables out of its log.
+func (c *checkup) checkFilters(ctx context.Context, from server) {
+	rows, err := askTexts(ctx, c.conn, "asking what is kept out of the log", from.showStatus(c.mariaDB()))
+	if err != nil || len(rows) == 0 || len(rows[0]) < 4 {
+		c.failed("M15", errors.Join(errors.New("the server does not say what is kept out of its log"), err))
+		return
+	}
+	only, never := rows[0][2], rows[0][3]
+	lists := func(list, schema string) bool { return slices.Contains(strings.Split(list, ","), schema) }
+	for i := range c.captured {
+		t := &c.captured[i]
+		if only != "" && !lists(only, t.schema) || lists(never, t.schema) {
+			c.Errorf("M15", "nothing of it is published", "take binlog_do_db and binlog_ignore_db out of the server's file, and restart it; or capture no table of this database",
+				"%s is kept out of the log (binlog_do_db=%s, binlog_ignore_db=%s)", t.full(), only, never)
+		}
+	}
+	c.Okf("M15", "the databases of the captured tables are in the log")
 }
 
 // checkpoint compares the position of a running node with what the server has, and returns where the

@@ -72,7 +72,7 @@ func (c *checkup) checkTables() {
 				"refetch by id, as the guide for consumers says; or skip: true in a rule for it", "%s is system-versioned", t.full())
 		}
 		if t.partitioned {
-			c.Hintf("M24", "TRUNCATE, DROP and EXCHANGE PARTITION change no row in the log, and make no messages", "", "%s is partitioned", t.full())
+			c.Hintf("M24", "TRUNCATE, DROP and EXCHANGE PARTITION change no row in the log, and make no messages; they are recorded as a gap", "", "%s is partitioned", t.full())
 		}
 		c.checkColumns(t)
 	}

@@ -17,6 +17,7 @@ func covers(table string, since source.Position) source.Coverage {
 // The causes of gaps.
 const (
 	causeLate      = "a rule captures the table only since then; what was written before is not published"
+	causeUnseen    = "the server does not show the table to our user, so whether changes of it are missing cannot be known"
 	causeRenamed   = "the table was renamed to this name; the rows that it had are not published"
 	causeDiscarded = "a statement dropped or exchanged all rows of a part of the table, of which the log says nothing"
 	causeBranch    = "an XA transaction was committed that had been prepared before the log was read"
@@ -64,6 +65,14 @@ func (c *coverage) arrived(ctx context.Context, table string, at place, created 
 	delete(c.late, table)
 	covered := append(c.memory.Covered(), covers(table, at.position()))
 	return c.memory.Cover(ctx, covered, nil)
+}
+
+// seen is called for a table whose rows come. One that is not registered by now is in no list that the server gives us.
+func (c *coverage) seen(ctx context.Context, table string) error {
+	if c.late[table] || c.knows(table) {
+		return nil
+	}
+	return c.register(ctx, []string{table}, c.from, causeUnseen)
 }
 
 // reached registers the tables that were not created on the way, once reading has come as far as it must.

@@ -1,12 +1,14 @@
 package mysql_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/kafkasync/kafkasync/internal/devstack"
 	"github.com/kafkasync/kafkasync/source"
+	"github.com/kafkasync/kafkasync/source/sourcetest"
 )
 
 // covered are the names of the registered tables, without the database.
@@ -114,6 +116,37 @@ func TestRowsThatGoWithoutATraceAreAGap(t *testing.T) {
 		db.run(t, "ALTER TABLE t TRUNCATE PARTITION a", "ALTER TABLE t DROP PARTITION a", "INSERT INTO t VALUES (12)")
 		p.wants(t, "t c id=12")
 		p.wantGaps(t, "t+", "t+")
+	})
+}
+
+// A user needs no privilege on a table to read the log of it, and none to see it either.
+func TestATableThatOurUserCannotSeeIsRegisteredWithItsFirstRow(t *testing.T) {
+	onBoth(t, func(t *testing.T, server *devstack.MySQL) {
+		db := newDatabase(t, server, "CREATE TABLE t (id int PRIMARY KEY)")
+		user := fmt.Sprintf("blind%d", serial.Add(1))
+		plugin := map[string]string{"mysql": "caching_sha2_password", "mariadb": "mysql_native_password"}[server.Flavour()]
+		if err := server.CreateUser(t.Context(), user, plugin, "pass"); err != nil {
+			t.Fatal(err)
+		}
+		grant := map[string]string{"mysql": "REPLICATION CLIENT", "mariadb": "BINLOG MONITOR"}[server.Flavour()]
+		db.run(t, fmt.Sprintf("GRANT REPLICATION SLAVE, %s ON *.* TO '%s'@'%%'", grant, user))
+		cfg := db.config()
+		cfg.URL, cfg.Password = "mysql://"+user+"@"+server.Addr(), "pass"
+		s, memory := open(t, cfg, db.selector(columns{"t": nil})), sourcetest.Fresh()
+		head, err := s.Head(t.Context(), memory)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := &tape{prefix: db.prefix(), memory: memory.Again()}
+		if p.stream, err = s.Open(t.Context(), head, p.memory); err != nil {
+			t.Fatal(err)
+		}
+		defer p.stream.Close()
+		p.wantCovered(t)
+		db.run(t, "INSERT INTO t VALUES (1)", "INSERT INTO t VALUES (2)")
+		p.wants(t, "t c id=1", "t c id=2")
+		p.wantCovered(t, "t")
+		p.wantGaps(t, "t-")
 	})
 }
 

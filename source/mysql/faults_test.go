@@ -10,7 +10,6 @@ import (
 
 	"github.com/kafkasync/kafkasync"
 	"github.com/kafkasync/kafkasync/internal/devstack"
-	"github.com/kafkasync/kafkasync/internal/devstack/devtest"
 	"github.com/kafkasync/kafkasync/source"
 	"github.com/kafkasync/kafkasync/source/mysql"
 	"github.com/kafkasync/kafkasync/source/sourcetest"
@@ -100,6 +99,18 @@ func TestAServerThatLostTransactionsStops(t *testing.T) {
 		wantStop(t, db.openError(t, beyond, p.memory), "lacks transactions", "900000", anew)
 		_, err := db.open(t, db.suite()).Seek(t.Context(), p.pos, beyond)
 		wantStop(t, err, "lacks transactions")
+	})
+}
+
+func TestAServerWhoseLogWasResetStops(t *testing.T) {
+	onOwn(t, nil, func(t *testing.T, server *devstack.MySQL) {
+		db, p := readOne(t, server)
+		reset := map[string]string{"mysql": "RESET BINARY LOGS AND GTIDS", "mariadb": "RESET MASTER"}[server.Flavour()]
+		db.run(t, reset, "INSERT INTO t VALUES (2)")
+		if err := p.stream.Close(); err != nil {
+			t.Fatal(err)
+		}
+		wantStop(t, db.openError(t, p.pos, p.memory), "lacks transactions", anew)
 	})
 }
 
@@ -209,35 +220,36 @@ func TestAServerWithoutALogIsWaitedFor(t *testing.T) {
 	})
 }
 
-func TestAnotherReaderWithOurServerIDIsNamed(t *testing.T) {
-	server := devtest.MySQL(t)
-	db := newDatabase(t, server, "CREATE TABLE t (id int PRIMARY KEY)")
-	cfg := db.config()
-	stream := func() source.Stream {
-		s, memory := open(t, cfg, db.selector(columns{"t": nil})), sourcetest.Fresh()
-		head, err := s.Head(t.Context(), memory)
-		if err != nil {
-			t.Fatal(err)
+// MariaDB ends the older one of two readers with the same server_id, as of one that has come back.
+func TestAnotherReaderWithOurServerIDStopsNothing(t *testing.T) {
+	onBoth(t, func(t *testing.T, server *devstack.MySQL) {
+		db := newDatabase(t, server, "CREATE TABLE t (id int PRIMARY KEY)")
+		cfg := db.config()
+		read := func() *tape {
+			s, memory := open(t, cfg, db.selector(columns{"t": nil})), sourcetest.Fresh()
+			head, err := s.Head(t.Context(), memory)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := &tape{prefix: db.prefix(), memory: memory.Again(), pos: head}
+			if p.stream, err = s.Open(t.Context(), head, p.memory); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = p.stream.Close() })
+			return p
 		}
-		st, err := s.Open(t.Context(), head, memory.Again())
-		if err != nil {
-			t.Fatal(err)
+		first, second := read(), read()
+		db.run(t, "INSERT INTO t VALUES (1)")
+		second.wants(t, "t c id=1")
+		for len(first.lines) == 0 {
+			if _, err := first.next(t); err != nil {
+				if kafkasync.ClassOf(err) == kafkasync.Stop {
+					t.Errorf("the older reader: got %v, want to try again", err)
+				}
+				break
+			}
 		}
-		t.Cleanup(func() { _ = st.Close() })
-		return st
-	}
-	first := stream()
-	second := stream()
-	db.run(t, "INSERT INTO t VALUES (1)")
-	var b source.Batch
-	for len(b.Changes) == 0 {
-		if err := second.Next(t.Context(), &b); err != nil {
-			t.Fatalf("the newer reader: %v", err)
-		}
-	}
-	if err := first.Next(t.Context(), &b); err != nil && kafkasync.ClassOf(err) == kafkasync.Stop {
-		t.Errorf("the older reader: got %v, want to read on or to be told of the other one", err)
-	}
+	})
 }
 
 func eventually(t *testing.T, done func() bool) {

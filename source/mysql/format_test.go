@@ -63,6 +63,26 @@ func TestALogWithoutNamesIsReadWithTheCatalog(t *testing.T) {
 	}
 }
 
+func TestNamesThatDifferInCaseOnly(t *testing.T) {
+	for flavour, without := range map[string]string{"MySQL": "MINIMAL", "MariaDB": "NO_LOG"} {
+		t.Run(flavour+", two tables", func(t *testing.T) {
+			db := newDatabase(t, ownServer(t, flavour, map[string]string{"binlog_row_metadata": without}),
+				"CREATE TABLE t (id int PRIMARY KEY, a int)", "CREATE TABLE T (a int, id int PRIMARY KEY)", "CREATE TABLE `it's \\` (id int PRIMARY KEY)")
+			p := db.begin(t, columns{"t": nil, "T": nil, `it's \`: nil})
+			db.run(t, "INSERT INTO t VALUES (1, 10)", "INSERT INTO T VALUES (20, 2)", "INSERT INTO `it's \\` VALUES (3)", "TRUNCATE TABLE T")
+			p.wants(t, "t c id=1", "T c id=2", `it's \ c id=3`, "T t")
+		})
+		t.Run(flavour+", one table", func(t *testing.T) {
+			db := newDatabase(t, ownServer(t, flavour, map[string]string{"lower_case_table_names": "1"}), "CREATE TABLE Products (id int PRIMARY KEY)")
+			p := db.begin(t, columns{"products": nil, "made": nil})
+			db.run(t, "INSERT INTO PRODUCTS VALUES (1)", "TRUNCATE TABLE Products", "CREATE TABLE Made (id int PRIMARY KEY)", "INSERT INTO MADE VALUES (2)")
+			p.wants(t, "products c id=1", "products t", "made c id=2")
+			p.wantCovered(t, "made", "products")
+			p.wantGaps(t)
+		})
+	}
+}
+
 // MariaDB logs some of its types as bytes, whatever its metadata.
 func TestTypesThatOnlyTheCatalogTellsApart(t *testing.T) {
 	db := newDatabase(t, devtest.MariaDB(t), "CREATE TABLE t (id uuid PRIMARY KEY, a inet6, b binary(16))")

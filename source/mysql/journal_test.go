@@ -27,7 +27,7 @@ func made(t *testing.T, kind replication.EventType, flags uint16, body []byte) *
 }
 
 func newJournal(kind kind) *journal {
-	return &journal{tables: newTables(false, nil, nil), log: slog.New(slog.DiscardHandler), at: place{kind: kind}}
+	return &journal{tables: newTables(false, nil, nil, nil), log: slog.New(slog.DiscardHandler), at: place{kind: kind}}
 }
 
 // No server here can be made to write these.

@@ -93,7 +93,7 @@ func continuesMySQL(ctx context.Context, c *session, at gtid.Set) error {
 		return fmt.Errorf("asking for what the log has: %w", err)
 	}
 	switch lacks := at.Minus(executed); {
-	case !lacks.Empty() && !at.Meets(executed):
+	case !lacks.Empty() && !at.Meets(executed) && !at.Names(c.server.uuid): // else it was reset
 		return stranger(c.server.host, "it has none of the transactions that were read")
 	case !lacks.Empty():
 		return lost(lacks.String())

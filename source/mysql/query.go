@@ -45,7 +45,7 @@ func (j *journal) query(ctx context.Context, b *source.Batch, e *event) error {
 		return j.xa(ctx, b, e, sql)
 	case rowsVerb:
 		if table, found := mentions(sql, schema, ansi, j.captures); found {
-			return unread(table, sql)
+			return unread(table, outline(sql, ansi))
 		}
 	case otherVerb:
 	default:
@@ -73,9 +73,9 @@ func (j *journal) loaded(e *event) error {
 	if len(rest) < variables+schema+1 {
 		return fmt.Errorf("decoding the log: %s is cut short", e.header.EventType)
 	}
-	sql := string(rest[variables+schema+1:])
-	if table, found := mentions(sql, string(rest[variables:variables+schema]), ansiQuotes(rest[:variables]), j.captures); found {
-		return unread(table, sql)
+	sql, ansi := string(rest[variables+schema+1:]), ansiQuotes(rest[:variables])
+	if table, found := mentions(sql, string(rest[variables:variables+schema]), ansi, j.captures); found {
+		return unread(table, outline(sql, ansi))
 	}
 	return nil
 }

@@ -129,6 +129,8 @@ func (r *tokens) definition() statement {
 		return r.renames()
 	case r.word("ALTER"):
 		return r.alter()
+	case r.word("DROP", "TEMPORARY"):
+		return statement{}
 	case r.word("DROP"), r.word("RENAME"), r.word("IMPORT"):
 	default:
 		return statement{}
@@ -233,4 +235,25 @@ func mentions(sql, schema string, ansi bool, captures func(string) bool) (table 
 		}
 	}
 	return "", false
+}
+
+// outline is a statement without what it says of anybody's rows.
+func outline(sql string, ansi bool) string {
+	var words []string
+	for _, t := range lex(sql, ansi) {
+		switch {
+		case t.kind == stringToken, t.kind == wordToken && t.text[0] >= '0' && t.text[0] <= '9':
+			words = append(words, "?")
+		case t.kind == quotedToken:
+			words = append(words, "`"+t.text+"`")
+		default:
+			words = append(words, t.text)
+		}
+	}
+	const most = 200
+	text := []rune(strings.Join(words, " "))
+	if len(text) > most {
+		return string(text[:most]) + "..."
+	}
+	return string(text)
 }

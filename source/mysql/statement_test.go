@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"reflect"
+	"strings"
 	"testing"
 )
 
@@ -38,6 +39,7 @@ func TestStatementsAreReadAsFarAsTheyMatter(t *testing.T) {
 		"CREATE TABLE t (id int)":                                     {verb: createVerb, proven: true, tables: []string{"shop.t"}},
 		"CREATE TABLE IF NOT EXISTS `t` (id int)":                     {verb: createVerb, tables: []string{"shop.t"}},
 		"CREATE OR REPLACE TABLE t (id int)":                          {verb: createVerb, tables: []string{"shop.t"}},
+		"DROP TEMPORARY TABLE t":                                      {},
 		"DROP TABLE t":                                                {verb: alterVerb},
 		"DROP DATABASE shop":                                          {verb: alterVerb},
 		"RENAME TABLE a TO b, c.d TO `e`":                             {verb: renameVerb, old: []string{"shop.a", "c.d"}, tables: []string{"shop.b", "shop.e"}},
@@ -80,6 +82,16 @@ func TestTablesThatAStatementMentionsAreFound(t *testing.T) {
 		if table, found := mentions(sql, "shop", want.ansi, captures); found != want.found || found && table != "shop.t" {
 			t.Errorf("%q: got %q %v, want %v", sql, table, found, want.found)
 		}
+	}
+}
+
+func TestAnOutlineTellsNothingOfRows(t *testing.T) {
+	const sql, want = "UPDATE `users` SET password = 'it''s secret', pin = 1234 /* 5678 */ WHERE \"name\" = 'ann'", "UPDATE `users` SET password = ? , pin = ? WHERE ? = ?"
+	if got := outline(sql, false); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := outline("UPDATE t SET a = "+strings.Repeat("x ", 1000), false); len(got) > 210 {
+		t.Errorf("got %d bytes, want a line that can be read", len(got))
 	}
 }
 

@@ -37,7 +37,7 @@ func (s *Source) newStream(from server, d *dump, at place, c *coverage) *stream 
 	return &stream{
 		source: s, server: from, dump: d,
 		journal: &journal{
-			folds: from.folds, selector: s.selector, tables: newTables(s.mariaDB(), s.selector, catalog),
+			folds: from.folds, selector: s.selector, tables: newTables(s.mariaDB(), s.selector, catalog, c.seen),
 			coverage: c, log: s.log, at: at,
 		},
 		monitor: newMonitor(catalog, s.log, func(err error) {
@@ -116,6 +116,7 @@ func (s *stream) fill(ctx context.Context, b *source.Batch) error {
 		s.waiting = nil
 	}
 	s.monitor.reached(s.journal.file, s.journal.offset)
+	s.journal.tellHeld(ctx)
 	if at := s.journal.take(); at != "" {
 		b.Pos = at
 		return s.journal.coverage.reached(ctx, s.journal.at)

@@ -26,6 +26,7 @@ type tables struct {
 	mariaDB  bool
 	selector source.Selector
 	catalog  catalog
+	seen     func(ctx context.Context, table string) error // is told of each that is captured
 
 	format []byte // the format description of the file that is read
 	parser *replication.BinlogParser
@@ -47,8 +48,8 @@ const sizeOffset = 9
 // maxKnown bounds what is remembered; a server has as many tables as it likes.
 const maxKnown = 4096
 
-func newTables(mariaDB bool, selector source.Selector, c catalog) *tables {
-	t := &tables{mariaDB: mariaDB, selector: selector, catalog: c, open: map[uint64]*definition{}, named: map[string]*source.Table{}}
+func newTables(mariaDB bool, selector source.Selector, c catalog, seen func(context.Context, string) error) *tables {
+	t := &tables{mariaDB: mariaDB, selector: selector, catalog: c, seen: seen, open: map[uint64]*definition{}, named: map[string]*source.Table{}}
 	t.forget()
 	return t
 }
@@ -165,7 +166,7 @@ func (t *tables) resolve(ctx context.Context, e *event) (*definition, error) {
 		return nil, fmt.Errorf("reading the columns of %s: %w", name, err)
 	}
 	t.named[name] = d.table
-	return d, nil
+	return d, t.seen(ctx, name)
 }
 
 func (t *tables) parse(e *event) (*replication.TableMapEvent, error) {

@@ -184,14 +184,10 @@ func (j *journal) pass(e *event) error {
 	return nil
 }
 
-// unread is about changes that are in the log as statements.
-func unread(table, sql string) *kafkasync.Fault {
-	const most = 200
-	if runes := []rune(sql); len(runes) > most {
-		sql = string(runes[:most]) + "..."
-	}
+// unread is about changes that are in the log as a statement.
+func unread(table, outline string) *kafkasync.Fault {
 	return &kafkasync.Fault{
-		Class: kafkasync.Stop, What: fmt.Sprintf("the log holds a statement in place of the rows of %s that it changed: %s", table, sql),
+		Class: kafkasync.Stop, What: fmt.Sprintf("the log holds a statement in place of the rows of %s that it changed: %s", table, outline),
 		Risk: "the rows of " + table + " that this statement changed",
 		Fix:  "SET GLOBAL binlog_format = 'ROW', and let all clients connect again, since sessions keep the old value; then " + fixAnew,
 	}

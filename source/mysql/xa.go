@@ -3,7 +3,10 @@ package mysql
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/kafkasync/kafkasync"
 	"github.com/kafkasync/kafkasync/source"
@@ -18,6 +21,8 @@ const maxPrepared = 16 << 20
 type prepared struct {
 	of    map[string]*branch
 	bytes int
+	since time.Time // when the first of them was read
+	told  bool
 }
 
 type branch struct {
@@ -33,6 +38,9 @@ func (p *prepared) begin(xid string) error {
 	}
 	if _, twice := p.of[xid]; twice {
 		return fmt.Errorf("decoding the log: the XA transaction %s begins while it is prepared", xid)
+	}
+	if p.empty() {
+		p.since, p.told = time.Now(), false
 	}
 	p.of[xid] = &branch{}
 	return nil
@@ -61,6 +69,18 @@ func (p *prepared) drop(xid string) {
 		p.bytes -= len(b.events[i].raw)
 	}
 	delete(p.of, xid)
+}
+
+// tellHeld says, once, that the position cannot move because something has been prepared for long. A
+// restart would read all since then again.
+func (j *journal) tellHeld(ctx context.Context) {
+	const long = time.Minute
+	if !j.held() || j.prepared.told || time.Since(j.prepared.since) < long {
+		return
+	}
+	j.prepared.told = true
+	j.log.WarnContext(ctx, "the position stays where an XA transaction was prepared, until it is committed or rolled back",
+		"xids", strings.Join(slices.Sorted(maps.Keys(j.prepared.of)), " "))
 }
 
 // xa reads one of XA's statements: where a branch begins, and what became of it.

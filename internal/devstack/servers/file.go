@@ -29,10 +29,9 @@ kafka:
 pipelines:
   - name: shop
     source:
-      postgres:
-        url: {{.URL}}
+      {{.Source}}
     tables:
-      - match: public.*
+      - match: {{.Match}}
 `
 
 // mayWrite refuses a file that somebody else wrote.
@@ -50,13 +49,14 @@ func mayWrite(file string) error {
 	}
 }
 
-func writeConfig(file, listen string, pg *devstack.Postgres, kafka *devstack.Kafka) error {
+func writeConfig(file, listen string, db *database, kafka *devstack.Kafka) error {
 	var text bytes.Buffer
 	err := template.Must(template.New("config").Parse(configText)).Execute(&text, map[string]string{
 		"Data":    filepath.Join(kafka.Dir(), "kafkasync"),
 		"Listen":  listen,
 		"Brokers": kafka.Brokers(),
-		"URL":     pg.URL("shop"),
+		"Source":  db.source,
+		"Match":   db.match,
 	})
 	if err != nil {
 		return fmt.Errorf("writing the configuration: %w", err)

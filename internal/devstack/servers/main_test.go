@@ -19,6 +19,13 @@ func TestTheServersRunUntilTheyAreInterrupted(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short starts no servers")
 	}
+	for source, want := range map[string]string{"postgres": "UPDATE 10", "mysql": "10", "mariadb": "10"} {
+		t.Run(source, func(t *testing.T) { runUntilInterrupted(t, source, want) })
+	}
+}
+
+func runUntilInterrupted(t *testing.T, source, want string) {
+	t.Helper()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "kafkasync.yaml")
 	// As an earlier run left it.
@@ -33,7 +40,7 @@ func TestTheServersRunUntilTheyAreInterrupted(t *testing.T) {
 	r, w := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
-		err := run(ctx, []string{"-dir", dir}, w)
+		err := run(ctx, []string{"-dir", dir, "-source", source}, w)
 		done <- err
 		_ = w.CloseWithError(io.EOF)
 	}()
@@ -56,8 +63,8 @@ func TestTheServersRunUntilTheyAreInterrupted(t *testing.T) {
 	if !strings.Contains(welcome, "kcat -b "+brokers) {
 		t.Errorf("got %s, want a kcat command for %s", welcome, brokers)
 	}
-	if got := updateProducts(t, welcome); got != "UPDATE 10" {
-		t.Errorf("the printed psql command: got %q, want UPDATE 10", got)
+	if got := updateProducts(t, welcome); got != want {
+		t.Errorf("the printed command: got %q, want %s", got, want)
 	}
 
 	interrupt()
@@ -87,15 +94,33 @@ func readUntil(t *testing.T, printed *bufio.Reader, text string) string {
 	}
 }
 
-// updateProducts runs the psql command just as it was printed.
+// updateProducts runs the command of the database's client just as it was printed, and
+// returns what it says, or, of one that says nothing, how many rows are as it should have made them.
 func updateProducts(t *testing.T, welcome string) string {
 	t.Helper()
-	line := regexp.MustCompile(`psql .* -c .*`).FindString(welcome)
+	line := strings.TrimSpace(regexp.MustCompile(`.* -[ce] 'UPDATE .*`).FindString(welcome))
+	said := shell(t, line)
+	if said == "" {
+		before, _, _ := strings.Cut(line, " -e ")
+		said = shell(t, before+" -N -e 'SELECT COUNT(*) FROM products WHERE featured'")
+	}
+	return said
+}
+
+func shell(t *testing.T, line string) string {
+	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "/bin/sh", "-c", line).CombinedOutput()
 	if err != nil {
 		t.Fatalf("running %q: %v\n%s", line, err, out)
 	}
 	return strings.TrimSpace(string(out))
+}
+
+func TestAnUnknownDatabaseIsRefused(t *testing.T) {
+	err := run(t.Context(), []string{"-dir", t.TempDir(), "-source", "oracle"}, io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "want postgres, mysql or mariadb") {
+		t.Errorf("got %v, want to hear what there is", err)
+	}
 }
 
 func TestAFileOfSomebodyElseIsNotOverwritten(t *testing.T) {

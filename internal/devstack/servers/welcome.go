@@ -20,14 +20,13 @@ func (p *printer) line(format string, args ...any) {
 }
 
 // welcome says what is there and what to try.
-func (p *printer) welcome(file, listen string, pg *devstack.Postgres, kafka *devstack.Kafka) {
+func (p *printer) welcome(file, listen string, db *database, kafka *devstack.Kafka) {
 	option := ""
 	if file != "kafkasync.yaml" {
 		option = " -c " + file
 	}
-	psql := "psql " + pg.URL("shop")
 	p.line("")
-	p.line("  Postgres       %s   database shop, table products", pg.Addr())
+	p.line("  %-14s %s   database shop, table products", db.name, db.addr)
 	p.line("  Kafka          %s", kafka.Brokers())
 	p.line("  configuration  %s", file)
 	p.line("")
@@ -38,8 +37,8 @@ func (p *printer) welcome(file, listen string, pg *devstack.Postgres, kafka *dev
 	p.line("  http://%s/ is a page of how far it is", listen)
 	p.line("")
 	p.line("In a second terminal, change rows:")
-	p.line("  %s -c 'UPDATE products SET featured = true WHERE on_stock'", psql)
-	p.line("  %s", psql)
+	p.line("  %s %s 'UPDATE products SET featured = true WHERE on_stock'", db.shell, db.run)
+	p.line("  %s", db.shell)
 	p.line("")
 	p.line("And look at the messages, in either way:")
 	p.line("  bin/kafkasync consume products --from-beginning%s", option)

@@ -125,6 +125,24 @@ func TestWhatAMariaDBNeverHad(t *testing.T) {
 	}
 }
 
+func TestWhatAMariaDBHasOfAServer(t *testing.T) {
+	h, err := gtid.ParseMariaHistory("0-1-100,0-2-50,1-1-7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, want := range map[gtid.MariaID]bool{
+		{Domain: 0, Server: 1, Sequence: 900}: true, {Domain: 0, Server: 2, Sequence: 1}: true,
+		{Domain: 1, Server: 2, Sequence: 7}: false, {Domain: 2, Server: 1, Sequence: 1}: false,
+	} {
+		if got := h.Knows(id); got != want {
+			t.Errorf("%s: got %v, want %v", id, got, want)
+		}
+	}
+	if got := position(t, "0-1-100,1-1-7").Len(); got != 2 {
+		t.Errorf("got %d domains, want 2", got)
+	}
+}
+
 func FuzzMariaPosition(f *testing.F) {
 	for text := range writtenPositions {
 		f.Add(text)

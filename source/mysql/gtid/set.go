@@ -141,6 +141,16 @@ func (s *Set) add(l lane, i interval) {
 // Has reports whether a transaction is in the set.
 func (s Set) Has(id ID) bool { return s.lanes[lane{id.Source, id.Tag}].has(id.Number) }
 
+// Names reports whether a transaction that a server first committed is in the set.
+func (s Set) Names(source UUID) bool {
+	for l := range s.lanes {
+		if l.source == source {
+			return true
+		}
+	}
+	return false
+}
+
 // Contains reports whether all of other is in the set.
 func (s Set) Contains(other Set) bool { return other.Minus(s).Empty() }
 

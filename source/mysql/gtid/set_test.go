@@ -133,6 +133,18 @@ func TestSetArithmetic(t *testing.T) {
 	}
 }
 
+func TestASetNamesItsServers(t *testing.T) {
+	first, err := gtid.ParseUUID(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]bool{"": false, a + ":1": true, a + ":x:1": true, b + ":1-9": false, b + ":1," + a + ":7": true} {
+		if got := set(t, text).Names(first); got != want {
+			t.Errorf("%q: got %v, want %v", text, got, want)
+		}
+	}
+}
+
 func TestTransactionsAreAddedInAnyOrder(t *testing.T) {
 	var all []gtid.ID
 	for _, tag := range []string{"", "blue"} {

@@ -4,19 +4,58 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strconv"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/kafkasync/kafkasync/internal/devstack"
 )
 
-// onStock is that one product in so many is on stock.
-const onStock = 200
+// postgres is a Postgres, and the application's connection to it.
+type postgres struct {
+	server  *devstack.Postgres
+	app     *pgx.Conn
+	version string
+}
 
-// change is one transaction of the application, as the database knows it.
-type change struct {
-	sql      string
-	tag      string // what psql would answer, "UPDATE 1000"
-	rows     map[string]bool
-	from, to uint64 // its commit record lies between these places of the log
+func startPostgres(ctx context.Context, rows int) (_ database, err error) {
+	p := &postgres{}
+	if p.server, err = devstack.StartPostgres(ctx, devstack.PostgresConfig{}); err != nil {
+		return nil, err
+	}
+	if err := p.prepare(ctx, rows); err != nil {
+		return nil, errors.Join(err, p.close())
+	}
+	return p, nil
+}
+
+func (p *postgres) prepare(ctx context.Context, rows int) (err error) {
+	if err := p.server.CreateDatabase(ctx, "shop"); err != nil {
+		return err
+	}
+	if p.app, err = pgx.Connect(ctx, p.server.URL("shop")); err != nil {
+		return fmt.Errorf("connecting to database shop: %w", err)
+	}
+	if err := p.app.QueryRow(ctx, "SELECT split_part(current_setting('server_version'), ' ', 1)").Scan(&p.version); err != nil {
+		return fmt.Errorf("asking Postgres for its version: %w", err)
+	}
+	return createShop(ctx, p.app, rows)
+}
+
+// close stops the server, and with it the connection of the application.
+func (p *postgres) close() error { return p.server.Close() }
+
+func (p *postgres) about() about {
+	psql := "psql"
+	if _, err := exec.LookPath(psql); err != nil {
+		psql = filepath.Join(p.server.BinDir(), psql)
+	}
+	url := p.server.URL("shop")
+	return about{
+		version: p.version, addr: p.server.Addr(), source: []string{"postgres:", "  url: " + strconv.Quote(url)}, match: "public.*", shell: psql + " " + url,
+	}
 }
 
 func createShop(ctx context.Context, conn *pgx.Conn, rows int) error {
@@ -35,9 +74,8 @@ func createShop(ctx context.Context, conn *pgx.Conn, rows int) error {
 	return nil
 }
 
-// do runs a statement that inserts or updates rows of products, and asks the
-// database, not the statement, which rows that were.
-func do(ctx context.Context, conn *pgx.Conn, sql string) (_ *change, err error) {
+func (p *postgres) do(ctx context.Context, sql string) (_ *change, err error) {
+	conn := p.app
 	c := &change{sql: sql, rows: map[string]bool{}}
 	defer func() {
 		if err != nil {
@@ -90,10 +128,10 @@ func end(ctx context.Context, conn *pgx.Conn) (uint64, error) {
 	return parseLSN(lsn)
 }
 
-// confirmed returns the place before which Postgres may forget its log.
-func confirmed(ctx context.Context, conn *pgx.Conn) (uint64, error) {
+// done returns the place before which Postgres may forget its log.
+func (p *postgres) done(ctx context.Context, _ string) (uint64, error) {
 	var lsn string
-	err := conn.QueryRow(ctx, "SELECT confirmed_flush_lsn::text FROM pg_replication_slots WHERE slot_name = 'kafkasync_shop'").Scan(&lsn)
+	err := p.app.QueryRow(ctx, "SELECT confirmed_flush_lsn::text FROM pg_replication_slots WHERE slot_name = 'kafkasync_shop'").Scan(&lsn)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return 0, errors.New("the replication slot kafkasync_shop is gone")
 	} else if err != nil {
