@@ -117,10 +117,10 @@ func (s *Source) connectTo(ctx context.Context, host string) (*session, error) {
 // login connects to one server, as securely as the URL says; secure is what it came to.
 func (s *Source) login(ctx context.Context, host string) (conn *client.Conn, secure *tls.Config, err error) {
 	secure = s.to.tls.config(host)
-	conn, err = s.dial(ctx, host, secure)
+	conn, err = s.dial(ctx, host, secure, plain)
 	if err != nil && s.to.tls.mode == tlsPreferred && takesNoTLS(err) {
 		secure = nil
-		conn, err = s.dial(ctx, host, secure)
+		conn, err = s.dial(ctx, host, secure, plain)
 	}
 	if err != nil {
 		return nil, nil, s.connectFault(err, host)
@@ -131,16 +131,20 @@ func (s *Source) login(ctx context.Context, host string) (conn *client.Conn, sec
 // takesNoTLS knows the library's word for a server without TLS.
 func takesNoTLS(err error) bool { return strings.Contains(err.Error(), "does not support TLS") }
 
+// plain is what dial wraps an ordinary connection in.
+func plain(c net.Conn) (net.Conn, error) { return c, nil }
+
 // dial logs in. The library looks at ctx while it dials, not while it waits for an answer; so
 // the end of ctx closes the connection until then.
-func (s *Source) dial(ctx context.Context, host string, secure *tls.Config) (*client.Conn, error) {
+func (s *Source) dial(ctx context.Context, host string, secure *tls.Config, wrap func(net.Conn) (net.Conn, error)) (*client.Conn, error) {
 	stop := func() bool { return true }
 	dial := func(ctx context.Context, network, to string) (net.Conn, error) {
 		c, err := (&net.Dialer{}).DialContext(ctx, network, to)
-		if err == nil {
-			stop = context.AfterFunc(ctx, func() { _ = c.Close() })
+		if err != nil {
+			return nil, err
 		}
-		return c, err
+		stop = context.AfterFunc(ctx, func() { _ = c.Close() })
+		return wrap(c)
 	}
 	conn, err := client.ConnectWithDialer(ctx, "tcp", host, s.to.user, s.to.password, "", dial, func(c *client.Conn) error {
 		c.SetTLSConfig(secure)

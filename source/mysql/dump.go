@@ -2,12 +2,10 @@ package mysql
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
-	"log/slog"
-	"net"
 	"slices"
-	"strconv"
 
 	"github.com/go-mysql-org/go-mysql/client"
 	"github.com/go-mysql-org/go-mysql/mysql"
@@ -23,114 +21,170 @@ const queueBytes = 8 << 20
 // away. Its own minute would end the stream again and again.
 const netWriteTimeout = 3600
 
-// dump is a server's log on its way to us. The library asks for it and receives it; the
-// queue between it and us is ours, bounded in bytes.
+// dump is a server's log on its way to us, through a queue that is bounded in bytes. The library's BinlogSyncer would
+// need several times the memory of a large compressed transaction, since its buffer doubles as it grows.
 type dump struct {
-	line   *line
-	syncer *replication.BinlogSyncer
-	queue  *queue
-	ended  chan struct{} // closed once the library has let go
+	line  *line
+	conn  *client.Conn
+	queue *queue
+	ended chan struct{} // closed once nobody reads the connection
 }
 
-// HandleEvent queues what has arrived. It waits while the queue is full, and the server for us.
-func (d *dump) HandleEvent(e *replication.BinlogEvent) error {
-	d.line.limit.Store(int64(silenceLimit))
-	return d.queue.push(received(e))
-}
-
-// startDump asks the server for its log from a place on.
+// startDump asks the server for its log from a place on. The end of ctx does not end it once it has begun.
 func (s *Source) startDump(ctx context.Context, from server, at place) (*dump, error) {
 	d := &dump{line: new(line), queue: newQueue(queueBytes), ended: make(chan struct{})}
 	d.line.limit.Store(int64(connectTimeout))
-	host, port, err := net.SplitHostPort(from.host)
-	if err != nil {
-		return nil, fmt.Errorf("reading the log: %w", err)
-	}
-	number, err := strconv.ParseUint(port, 10, 16)
-	if err != nil {
-		return nil, fmt.Errorf("reading the log: %w", err)
-	}
-	d.syncer = replication.NewBinlogSyncer(replication.BinlogSyncerConfig{
-		ServerID: s.cfg.ServerID, Flavor: s.cfg.Flavour, Host: host, Port: uint16(number),
-		User: s.to.user, Password: s.to.password, TLSConfig: from.secure, Localhost: s.application,
-		RawModeEnabled:          true, // the rows are read by us, and what is compressed as a stream
-		SynchronousEventHandler: d,
-		EventCacheCount:         1,
-		DisableRetrySync:        true, // it would go on in the middle of a transaction
-		DiscardGTIDSet:          true,
-		VerifyChecksum:          true, // servers send what is in their files
-		HeartbeatPeriod:         heartbeatEvery,
-		Logger:                  slog.New(slog.DiscardHandler),
-		Dialer:                  d.dial,
-		Option:                  func(conn *client.Conn) error { return s.prepareDump(ctx, d, from, conn) },
-	})
 	stop := context.AfterFunc(ctx, d.line.close)
-	streamer, err := d.begin(s.cfg.Flavour, at)
+	err := s.begin(ctx, d, from, at)
 	if !stop() {
 		err = errors.Join(context.Cause(ctx), err)
 	}
 	if err != nil {
 		d.line.close()
-		d.syncer.Close()
 		return nil, s.dumpFault(d, from, err)
 	}
-	go d.wait(context.WithoutCancel(ctx), streamer)
+	go d.run()
 	return d, nil
 }
 
-func (d *dump) dial(ctx context.Context, network, to string) (net.Conn, error) {
-	if d.line.isClosed() {
-		return nil, errClosed
+// begin does what a replica does. It makes sure that it is the server that was looked at: a name may lead to
+// another one than a moment ago.
+func (s *Source) begin(ctx context.Context, d *dump, from server, at place) (err error) {
+	if d.conn, err = s.dial(ctx, from.host, from.secure, d.line.wrap); err != nil {
+		return s.connectFault(err, from.host)
 	}
-	c, err := (&net.Dialer{}).DialContext(ctx, network, to)
-	if err != nil {
-		return nil, err
-	}
-	return d.line.wrap(c)
-}
-
-// prepareDump makes sure that it is the server that was looked at: a name may lead to another one than a moment ago.
-func (s *Source) prepareDump(ctx context.Context, d *dump, from server, conn *client.Conn) error {
-	is, err := s.identify(ctx, conn, from.host)
+	is, err := s.identify(ctx, d.conn, from.host)
 	if err != nil {
 		return err
 	}
 	if is.identity != from.identity {
 		return &kafkasync.Fault{What: fmt.Sprintf("the address %s has led to two servers within a moment", from.host)}
 	}
-	if _, err := ask(ctx, conn, "preparing to read the log", fmt.Sprintf("SET SESSION net_write_timeout = %d", netWriteTimeout)); err != nil {
+	const doing = "preparing to read the log"
+	for _, setting := range s.dumpSettings(at) {
+		if _, err := ask(ctx, d.conn, doing, "SET "+setting); err != nil {
+			return err
+		}
+	}
+	if err := d.command(registration(s.cfg.ServerID, s.application)); err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	if _, err := d.conn.ReadOKPacket(); err != nil {
 		return err
 	}
+	// Before the command: what it is answered with may take that long.
 	d.line.limit.Store(int64(seekLimit))
+	command, err := request(s.cfg.ServerID, at)
+	if err == nil {
+		err = d.command(command)
+	}
+	if err != nil {
+		return fmt.Errorf("asking for the log: %w", err)
+	}
 	return nil
 }
 
-func (d *dump) begin(flavour string, at place) (*replication.BinlogStreamer, error) {
-	if at.kind == kindFile {
-		return d.syncer.StartSync(mysql.Position{Name: at.file.file, Pos: at.file.at})
+// dumpSettings are what a replica sets before it asks for the log.
+func (s *Source) dumpSettings(at place) []string {
+	settings := []string{
+		fmt.Sprintf("SESSION net_write_timeout = %d", netWriteTimeout),
+		"@master_binlog_checksum = 'NONE', @source_binlog_checksum = 'NONE'", // says that we know of them
+		fmt.Sprintf("@master_heartbeat_period = %d, @source_heartbeat_period = %[1]d", heartbeatEvery.Nanoseconds()),
 	}
-	text := at.set.String()
 	if at.kind == kindMariaDB {
-		text = at.maria.String()
+		// Able to read GTIDs, and not what is older; and not what a server has of its own in place of a transaction of ours.
+		settings = append(settings, "@mariadb_slave_capability = 4", "@slave_gtid_strict_mode = 1", "@slave_connect_state = "+quoteText(at.maria.String()))
 	}
-	set, err := mysql.ParseGTIDSet(flavour, text)
-	if err != nil {
-		return nil, err
-	}
-	return d.syncer.StartSyncGTID(set)
+	return settings
 }
 
-// wait hands on why the library has stopped. ctx never ends.
-func (d *dump) wait(ctx context.Context, streamer *replication.BinlogStreamer) {
+// command sends what the library has no method for: the packet begins behind its own header.
+func (d *dump) command(body []byte) error {
+	const header = 4
+	d.conn.ResetSequence()
+	return d.conn.WritePacket(append(make([]byte, header, header+len(body)), body...))
+}
+
+// registration makes the server list us among its replicas.
+func registration(serverID uint32, application string) []byte {
+	const most = 60 // what a host's name may have
+	name := application[:min(len(application), most)]
+	b := append([]byte{mysql.COM_REGISTER_SLAVE}, binary.LittleEndian.AppendUint32(nil, serverID)...)
+	b = append(append(b, byte(len(name))), name...)
+	// No user, no password, no port, and what is of no use any more.
+	return append(b, make([]byte, 1+1+2+4+4)...)
+}
+
+// request asks for the log behind a place. A MariaDB was told of its place before.
+func request(serverID uint32, at place) ([]byte, error) {
+	le := binary.LittleEndian
+	if at.kind == kindMySQL {
+		set, err := mysql.ParseMysqlGTIDSet(at.set.String())
+		if err != nil {
+			return nil, err
+		}
+		gtids := set.Encode()
+		b := le.AppendUint32([]byte{mysql.COM_BINLOG_DUMP_GTID, 0, 0}, serverID)
+		b = le.AppendUint64(le.AppendUint32(b, 0), firstOffset) // no file
+		return append(le.AppendUint32(b, uint32(len(gtids))), gtids...), nil
+	}
+	offset, file := uint32(firstOffset), ""
+	if at.kind == kindFile {
+		offset, file = at.file.at, at.file.file
+	}
+	b := le.AppendUint32([]byte{mysql.COM_BINLOG_DUMP}, offset)
+	return append(le.AppendUint32(append(b, 0, 0), serverID), file...), nil
+}
+
+// run reads the connection until it ends.
+func (d *dump) run() {
 	defer close(d.ended)
-	_, err := streamer.GetEvent(ctx)
-	d.queue.end(err)
+	d.queue.end(d.receive())
 }
 
+func (d *dump) receive() error {
+	var p packet
+	checksums := false
+	for {
+		if err := d.conn.ReadPacketTo(&p); err != nil {
+			return err
+		}
+		d.line.limit.Store(int64(silenceLimit))
+		switch {
+		case len(p.status) == 0:
+			return errors.New("the server sends an empty packet")
+		case p.status[0] == mysql.ERR_HEADER:
+			return d.conn.HandleErrorPacket(p.status)
+		case p.status[0] != mysql.OK_HEADER:
+			return errors.New("the server has ended its log")
+		}
+		e, err := p.take(checksums)
+		if err != nil {
+			return err
+		}
+		if e.header.EventType == replication.FORMAT_DESCRIPTION_EVENT {
+			if checksums, err = hasChecksums(e.raw); err != nil {
+				return err
+			}
+		}
+		if err := d.queue.push(e); err != nil {
+			return err
+		}
+	}
+}
+
+// hasChecksums reads it from a file's format.
+func hasChecksums(format []byte) (bool, error) {
+	if len(format) < replication.EventHeaderSize+algorithmOffset {
+		return false, errors.New("the log's format is cut short")
+	}
+	return format[len(format)-algorithmOffset] == byte(replication.BINLOG_CHECKSUM_ALG_CRC32), nil
+}
+
+// close ends the connection, waiting for nobody but ourselves.
 func (d *dump) close() {
 	d.queue.close()
-	d.line.close() // before the library takes leave: it does so over a new connection
-	d.syncer.Close()
+	d.line.close()
 	<-d.ended
 }
 

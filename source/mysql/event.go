@@ -10,23 +10,20 @@ import (
 // event is one event of the log, as the server sent it.
 type event struct {
 	header replication.EventHeader
-	raw    []byte // with the header, without a checksum
+	raw    []byte   // with the header, without a checksum
+	more   [][]byte // of a compressed transaction: what follows raw
 }
 
 // body is what stands behind the header.
 func (e *event) body() []byte { return e.raw[replication.EventHeaderSize:] }
 
-// received takes an event that the library has looked at the checksum of.
-func received(e *replication.BinlogEvent) event {
-	raw := e.RawData
-	switch body := e.Event.(type) {
-	case *replication.GenericEvent:
-		raw = raw[:replication.EventHeaderSize+len(body.Data)]
-	case *replication.RotateEvent:
-		const offset = 8
-		raw = raw[:replication.EventHeaderSize+offset+len(body.NextLogName)]
+// size is how many bytes the event holds.
+func (e *event) size() int {
+	n := len(e.raw)
+	for _, c := range e.more {
+		n += len(c)
 	}
-	return event{header: *e.Header, raw: raw}
+	return n
 }
 
 // newEvent takes an event without a checksum from its bytes, which it keeps.

@@ -1,8 +1,10 @@
 package mysql
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"log/slog"
 	"strings"
 	"testing"
@@ -114,6 +116,76 @@ func TestTheCausesOfError1236AreToldApart(t *testing.T) {
 		if got := logFault(text); got.Class != want.class || !strings.Contains(got.What, want.what) || got.Fix == "" {
 			t.Errorf("%q: got %v, want %v and %q", text, got, want.class, want.what)
 		}
+	}
+}
+
+// sent is a packet with an event, as it comes: in bites, with a checksum.
+func sent(t *testing.T, p *packet, kind replication.EventType, body []byte, bite int, damage int) {
+	t.Helper()
+	raw := made(t, kind, 0, append(body, 0, 0, 0, 0)).raw
+	end := len(raw) - replication.BinlogChecksumLength
+	binary.LittleEndian.PutUint32(raw[end:], crc32.ChecksumIEEE(raw[:end]))
+	if damage >= 0 {
+		raw[damage] ^= 1
+	}
+	for rest := append([]byte{0}, raw...); len(rest) > 0; rest = rest[min(bite, len(rest)):] {
+		if _, err := p.Write(rest[:min(bite, len(rest))]); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestPacketsOfAnySizeAreReceivedInBites(t *testing.T) {
+	var p packet
+	for _, kind := range []replication.EventType{replication.WRITE_ROWS_EVENTv2, replication.TRANSACTION_PAYLOAD_EVENT} {
+		for _, n := range []int{0, 1, 100, piece - 30, piece - 23, piece - 22, piece - 21, piece - 19, piece, 3*piece - 20, 5 * piece} {
+			for _, bite := range []int{1 << 20, 4099, 7} {
+				if n > piece/2 && bite == 7 && n%piece != 0 {
+					continue // which takes long
+				}
+				body := make([]byte, n)
+				for i := range body {
+					body[i] = byte(i * 7)
+				}
+				sent(t, &p, kind, body, bite, -1)
+				e, err := p.take(true)
+				if err != nil {
+					t.Fatalf("%s of %d bytes in bites of %d: %v", kind, n, bite, err)
+				}
+				got := append(append([]byte{}, e.body()...), bytes.Join(e.more, nil)...)
+				if !bytes.Equal(got, body) || e.size() != replication.EventHeaderSize+n {
+					t.Errorf("%s of %d bytes in bites of %d: got %d bytes, want those that were sent", kind, n, bite, len(got))
+				}
+			}
+		}
+		for _, at := range []int{30, piece + 10, 2*piece - 1} {
+			sent(t, &p, kind, make([]byte, 2*piece), 4096, at)
+			if _, err := p.take(true); err == nil || !strings.Contains(err.Error(), "checksum") {
+				t.Errorf("%s, damaged at %d: got %v, want to be told", kind, at, err)
+			}
+			p = packet{}
+		}
+	}
+}
+
+func TestPacketsThatAreNoEventsAreRefused(t *testing.T) {
+	for name, bytes := range map[string][]byte{
+		"a size below that of a header": append(make([]byte, 10), 5, 0, 0, 0, 0, 0, 0, 0, 0, 0),
+		"a size beyond what there is":   append(make([]byte, 10), 255, 255, 255, 255, 0, 0, 0, 0, 0, 0),
+		"more than its size":            append(make([]byte, 10), 20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3),
+		"an answer without an end":      append([]byte{255}, make([]byte, maxAnswer)...),
+	} {
+		var p packet
+		if _, err := p.Write(bytes); err == nil {
+			t.Errorf("%s: got no error", name)
+		}
+	}
+	var p packet
+	if _, err := p.Write(append(make([]byte, 10), 40, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.take(false); err == nil {
+		t.Error("an event without its end: got no error")
 	}
 }
 

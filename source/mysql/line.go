@@ -20,8 +20,7 @@ const (
 )
 
 // line is the connection that the log comes over. It gives up a server that falls silent while we
-// listen, whatever the library above it is waiting for; and it is closed for good by close, so that the
-// library, which would connect once more to take leave, cannot wait for a server that is gone.
+// listen, and it is closed for good by close, also before there is a connection.
 type line struct {
 	limit  atomic.Int64 // how long a read may take
 	silent atomic.Bool
@@ -40,13 +39,6 @@ func (l *line) wrap(c net.Conn) (net.Conn, error) {
 	}
 	l.conn = c
 	return &listened{Conn: c, line: l}, nil
-}
-
-// isClosed reports whether close was called.
-func (l *line) isClosed() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.closed
 }
 
 func (l *line) close() {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/go-mysql-org/go-mysql/replication"
 	"github.com/klauspost/compress/zstd"
@@ -26,6 +27,7 @@ const (
 type payload struct {
 	zstd *zstd.Decoder
 	next *event // read, and not taken yet
+	buf  []byte // the next event's: garbage of many would take as much again as what came over the wire
 }
 
 // openPayload reads the fields before what is compressed: a type, a length and a value each.
@@ -57,11 +59,27 @@ func openPayload(e *event) (*payload, error) {
 	if kind != zstdKind {
 		return nil, fmt.Errorf("decoding the log: a transaction is compressed in the unknown way %d, want zstd", kind)
 	}
-	decoder, err := zstd.NewReader(bytes.NewReader(rest), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
+	decoder, err := zstd.NewReader(io.MultiReader(bytes.NewReader(rest), &pieces{e.more}), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
 	if err != nil {
 		return nil, fmt.Errorf("decompressing a transaction: %w", err)
 	}
 	return &payload{zstd: decoder}, nil
+}
+
+// pieces reads what follows the first piece of a compressed transaction, and lets go of what was read.
+type pieces struct{ left [][]byte }
+
+func (p *pieces) Read(b []byte) (int, error) {
+	for len(p.left) > 0 && len(p.left[0]) == 0 {
+		p.left[0] = nil // the event that it is of lives on
+		p.left = p.left[1:]
+	}
+	if len(p.left) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(b, p.left[0])
+	p.left[0] = p.left[0][n:]
+	return n, nil
 }
 
 // packedInt reads a number of MySQL's packed form.
@@ -82,12 +100,13 @@ func packedInt(p []byte) (n uint64, rest []byte, err error) {
 	return binary.LittleEndian.Uint64(wide[:]), p[1+size:], nil
 }
 
-// peek returns the next event inside, nil at the end.
+// peek returns the next event inside, nil at the end. It lives until the one after it.
 func (p *payload) peek() (*event, error) {
 	if p.next != nil {
 		return p.next, nil
 	}
-	raw := make([]byte, replication.EventHeaderSize)
+	p.buf = slices.Grow(p.buf[:0], replication.EventHeaderSize)
+	raw := p.buf[:replication.EventHeaderSize]
 	if _, err := io.ReadFull(p.zstd, raw); err != nil {
 		if errors.Is(err, io.EOF) {
 			return nil, nil //nolint:nilnil // the end, which is no error
@@ -98,7 +117,8 @@ func (p *payload) peek() (*event, error) {
 	if size < replication.EventHeaderSize || size > maxInner {
 		return nil, fmt.Errorf("decompressing a transaction: an event of %d bytes", size)
 	}
-	raw = append(raw, make([]byte, int(size)-len(raw))...)
+	p.buf = slices.Grow(raw, int(size)-len(raw))
+	raw = p.buf[:size]
 	if _, err := io.ReadFull(p.zstd, raw[replication.EventHeaderSize:]); err != nil {
 		return nil, fmt.Errorf("decompressing a transaction: %w", err)
 	}

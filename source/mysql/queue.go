@@ -47,11 +47,11 @@ func (q *queue) add(e event) bool {
 	defer q.mu.Unlock()
 	if q.head == len(q.events) {
 		q.events, q.head = q.events[:0], 0
-	} else if q.bytes+len(e.raw) > q.limit {
+	} else if q.bytes+e.size() > q.limit {
 		return false
 	}
 	q.events = append(q.events, e)
-	q.bytes += len(e.raw)
+	q.bytes += e.size()
 	return true
 }
 
@@ -66,7 +66,7 @@ func (q *queue) pop() (e event, ok bool, err error) {
 	e = q.events[q.head]
 	q.events[q.head] = event{}
 	q.head++
-	q.bytes -= len(e.raw)
+	q.bytes -= e.size()
 	signal(q.room)
 	return e, true, nil
 }

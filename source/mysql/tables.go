@@ -45,6 +45,9 @@ type catalog interface {
 // sizeOffset is where an event's header has its size, with the checksum.
 const sizeOffset = 9
 
+// algorithmOffset is where a format says, from its end, whether events have checksums; its own is behind that.
+const algorithmOffset = 5
+
 // maxKnown bounds what is remembered; a server has as many tables as it likes.
 const maxKnown = 4096
 
@@ -60,12 +63,11 @@ func (t *tables) forget() { t.known = map[string]*definition{} }
 
 // begin notes the format of a file. It is said to be one without checksums, as what the parser is given.
 func (t *tables) begin(format []byte) error {
-	const algorithm = 5 // from the end, before the format's own checksum
-	if len(format) < algorithm {
+	if len(format) < algorithmOffset {
 		return errors.New("decoding the log: its format is cut short")
 	}
 	t.format = slices.Clone(format)
-	t.format[len(format)-algorithm] = byte(replication.BINLOG_CHECKSUM_ALG_OFF)
+	t.format[len(format)-algorithmOffset] = byte(replication.BINLOG_CHECKSUM_ALG_OFF)
 	return t.renew()
 }
 

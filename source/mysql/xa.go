@@ -56,7 +56,7 @@ func (p *prepared) keep(xid string, e *event) error {
 		}
 	}
 	b := p.of[xid]
-	b.events = append(b.events, *e)
+	b.events = append(b.events, event{header: e.header, raw: slices.Clone(e.raw)})
 	return nil
 }
 

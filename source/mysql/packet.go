@@ -1,0 +1,145 @@
+package mysql
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+
+	"github.com/go-mysql-org/go-mysql/mysql"
+	"github.com/go-mysql-org/go-mysql/replication"
+)
+
+const (
+	// piece is what a compressed transaction, which may have a gigabyte, is received in: it is let go of in the
+	// same pieces while it is read.
+	piece = 1 << 20
+	// maxEvent is what MySQL allows an event to be, and what comes around it.
+	maxEvent  = 1<<30 + 1<<20
+	maxAnswer = 64 << 10 // of the server, in place of an event
+)
+
+// packet takes what the server sends, a packet at a time, into memory that is as large as it has to be: the event at its
+// beginning says its size.
+type packet struct {
+	status []byte // the first byte, and all of what is no event
+	head   []byte // the event's header while it comes
+	event  event
+	left   int // bytes of the event to come
+	err    error
+}
+
+// Write takes the next bytes.
+func (p *packet) Write(b []byte) (int, error) {
+	n := len(b)
+	if len(p.status) == 0 && n > 0 {
+		p.status, b = append(p.status, b[0]), b[1:]
+	}
+	if len(b) == 0 {
+		return n, nil
+	}
+	if p.status[0] != mysql.OK_HEADER {
+		if len(p.status)+len(b) > maxAnswer {
+			return 0, fmt.Errorf("the server's answer is longer than %d bytes", maxAnswer)
+		}
+		p.status = append(p.status, b...)
+		return n, nil
+	}
+	if b = p.begin(b); p.err != nil {
+		return 0, p.err
+	}
+	for len(b) > 0 {
+		took := p.fill(b)
+		if took == 0 {
+			return 0, errors.New("a packet is longer than its event")
+		}
+		b = b[took:]
+	}
+	return n, nil
+}
+
+// begin takes the header, and makes room for what it announces.
+func (p *packet) begin(b []byte) []byte {
+	if p.event.raw != nil {
+		return b
+	}
+	took := min(replication.EventHeaderSize-len(p.head), len(b))
+	p.head, b = append(p.head, b[:took]...), b[took:]
+	if len(p.head) < replication.EventHeaderSize {
+		return b
+	}
+	if p.err = p.event.header.Decode(p.head); p.err != nil {
+		return nil
+	}
+	size := int(p.event.header.EventSize)
+	if size > maxEvent {
+		p.err = fmt.Errorf("the server sends an event of %d bytes, want at most %d", size, maxEvent)
+		return nil
+	}
+	first := size
+	if p.event.header.EventType == replication.TRANSACTION_PAYLOAD_EVENT {
+		first = min(size, piece)
+	}
+	p.event.raw = append(make([]byte, 0, first), p.head...)
+	p.left = size - len(p.head)
+	return b
+}
+
+// fill takes what fits the piece that is open.
+func (p *packet) fill(b []byte) int {
+	last := &p.event.raw
+	if n := len(p.event.more); n > 0 {
+		last = &p.event.more[n-1]
+	}
+	if len(*last) == cap(*last) && p.left > 0 {
+		p.event.more = append(p.event.more, make([]byte, 0, min(p.left, piece)))
+		last = &p.event.more[len(p.event.more)-1]
+	}
+	took := min(cap(*last)-len(*last), p.left, len(b))
+	*last = append(*last, b[:took]...)
+	p.left -= took
+	return took
+}
+
+// take returns the event, without the checksum that it may have, and is ready for the next packet.
+func (p *packet) take(checksum bool) (event, error) {
+	e := p.event
+	if p.left > 0 || e.raw == nil {
+		return event{}, errors.New("an event is cut short")
+	}
+	p.status, p.head, p.event = p.status[:0], p.head[:0], event{}
+	if !checksum || e.header.EventType == replication.FORMAT_DESCRIPTION_EVENT {
+		return e, nil
+	}
+	return e, e.verify()
+}
+
+// verify compares the checksum, which is the last four bytes, and cuts it off.
+func (e *event) verify() error {
+	var tail [replication.BinlogChecksumLength]byte
+	pieces := append([][]byte{e.raw}, e.more...)
+	for left := len(tail); left > 0; { // it may begin in the piece before the last
+		last := &pieces[len(pieces)-1]
+		took := min(left, len(*last))
+		copy(tail[left-took:left], (*last)[len(*last)-took:])
+		left -= took
+		if *last = (*last)[:len(*last)-took]; left > 0 {
+			if len(pieces) == 1 {
+				return errors.New("an event is shorter than its checksum")
+			}
+			pieces = pieces[:len(pieces)-1]
+		}
+	}
+	sum := uint32(0)
+	for _, p := range pieces {
+		sum = crc32.Update(sum, crc32.IEEETable, p)
+	}
+	if sum != binary.LittleEndian.Uint32(tail[:]) {
+		return fmt.Errorf("the checksum of %s of %d bytes does not fit: it was damaged on its way or in its file", e.header.EventType, e.size())
+	}
+	e.raw, e.more = pieces[0], pieces[1:]
+	if len(e.raw) < replication.EventHeaderSize {
+		return errors.New("an event is shorter than its header")
+	}
+	return nil
+}
