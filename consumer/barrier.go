@@ -31,7 +31,7 @@ func Barrier(ctx context.Context, cfg Config) error {
 		return err
 	}
 	defer o.close()
-	goal, err := o.Survey(ctx, cfg.Topics)
+	goal, err := o.survey(ctx, cfg.Topics)
 	if err != nil {
 		return cfg.explain(err)
 	}
@@ -44,9 +44,9 @@ func Barrier(ctx context.Context, cfg Config) error {
 			return nil
 		}
 		if !pause(ctx.Done(), barrierEvery) {
-			return fmt.Errorf("consumer %s has not passed %s: %w", cfg.Name, describe(behind), context.Cause(ctx))
+			return fmt.Errorf("consumer %s has not passed %s: %w", cfg.Name, describe(behind), errors.Join(context.Cause(ctx), err))
 		}
-		if err := o.refresh(ctx, goal); err != nil && ctx.Err() == nil {
+		if err = o.refresh(ctx, goal); err != nil && !isPassing(err) && ctx.Err() == nil {
 			return cfg.explain(err)
 		}
 	}
@@ -87,6 +87,27 @@ func (o *onlooker) close() {
 		o.Admin.Close()
 		o.Consumer.Close()
 	})
+}
+
+// survey asks until it is answered or ctx ends: of a group that is new, and of partitions whose broker restarts, Kafka says
+// only a moment later where they are.
+func (o *onlooker) survey(ctx context.Context, topics []string) ([]rdkafka.Standing, error) {
+	for {
+		found, err := o.Survey(ctx, topics)
+		if err == nil || !isPassing(err) {
+			return found, err
+		}
+		if !pause(ctx.Done(), barrierEvery) {
+			return nil, errors.Join(context.Cause(ctx), err)
+		}
+	}
+}
+
+// soon is survey with a limit.
+func (o *onlooker) soon(ctx context.Context, topics []string) ([]rdkafka.Standing, error) {
+	asking, cancel := context.WithTimeout(ctx, surveyLimit)
+	defer cancel()
+	return o.survey(asking, topics)
 }
 
 // refresh asks how far the group is by now.

@@ -31,9 +31,13 @@ func TestABarrierWaitsUntilAllIsDone(t *testing.T) {
 		return nil
 	}))
 	eventually(t, "one partition is done", func() bool { return s.committed(t, 3)[0] == 100 })
-	if err := soon(); err == nil || !strings.Contains(err.Error(), "offset 10 of partition 1") || strings.Contains(err.Error(), "partition 0") {
-		t.Errorf("got %v, want that partition 1 is behind", err)
-	}
+	eventually(t, "partition 1 is named as behind", func() bool {
+		err := soon()
+		if err == nil || strings.Contains(err.Error(), "partition 0") {
+			t.Fatalf("got %v, want that partition 1 is behind", err)
+		}
+		return strings.Contains(err.Error(), "offset 10 of partition 1")
+	})
 	passed := make(chan error, 1)
 	go func() { passed <- consumer.Barrier(t.Context(), s.config()) }()
 	close(open)
@@ -52,6 +56,79 @@ func TestABarrierWaitsUntilAllIsDone(t *testing.T) {
 	cfg.Topics = []string{"nobody-has-made-this"}
 	if err := consumer.Barrier(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "nobody-has-made-this") {
 		t.Errorf("got %v for a topic that is not there, want an error that names it", err)
+	}
+}
+
+// T17: what counts is the named consumer, and where the topic ended when the barrier was asked for.
+func TestABarrierIsForOneNameAndForWhatWasThereThen(t *testing.T) {
+	s := newStage(t, 1)
+	s.publish(t, 0, 0, 10)
+	var other recorder
+	cfg := s.config()
+	cfg.Name += "-other"
+	run(t, cfg, &other)
+	if err := consumer.Barrier(t.Context(), cfg); err != nil {
+		t.Errorf("got %v for the name that is done", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	if err := consumer.Barrier(ctx, s.config()); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v of a name that has done nothing, want that the time is over: another one is done", err)
+	}
+	// Each message leads to the next one, so the topic never is at its end.
+	id := 10
+	endless := run(t, s.config(), consumer.HandlerFunc(func(context.Context, []kafkasync.Message) error {
+		s.publish(t, 0, id, 1)
+		id++
+		return nil
+	}))
+	defer func() { _ = endless.end(t) }() // before the context of the test, which it publishes with
+	ctx, cancel = context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := consumer.Barrier(ctx, s.config()); err != nil {
+		t.Error(err)
+	}
+}
+
+// T17: whoever did a part of it and is gone has not done it.
+func TestABarrierOutlivesTheProcessThatItWaitsFor(t *testing.T) {
+	s := newStage(t, 1)
+	s.publish(t, 0, 0, 10)
+	cfg := s.config()
+	cfg.Drain = time.Millisecond
+	inside, release := make(chan struct{}), make(chan struct{})
+	defer close(release)
+	first := run(t, cfg, consumer.HandlerFunc(func(context.Context, []kafkasync.Message) error {
+		close(inside)
+		<-release
+		return nil
+	}))
+	<-inside
+	passed := make(chan error, 1)
+	go func() { passed <- consumer.Barrier(t.Context(), s.config()) }()
+	if err := first.end(t); !errors.Is(err, consumer.ErrDrain) {
+		t.Errorf("got %v, want that its handler did not end", err)
+	}
+	var second recorder
+	goOn := make(chan struct{})
+	run(t, s.config(), consumer.HandlerFunc(func(ctx context.Context, batch []kafkasync.Message) error {
+		<-goOn
+		return second.Handle(ctx, batch)
+	}))
+	eventually(t, "somebody else has the partition", func() bool { return s.groupState(t) == "Stable" })
+	select {
+	case err := <-passed:
+		t.Fatalf("the barrier is open (%v), and nobody has done anything", err)
+	default:
+	}
+	close(goOn)
+	select {
+	case err := <-passed:
+		if got := len(second.all()); err != nil || got != 10 {
+			t.Errorf("got %v with %d of 10 messages done", err, got)
+		}
+	case <-time.After(patience):
+		t.Error("the barrier does not open")
 	}
 }
 

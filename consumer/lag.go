@@ -37,7 +37,7 @@ func Lag(ctx context.Context, cfg Config) ([]PartitionLag, error) {
 		return nil, err
 	}
 	defer o.close()
-	found, err := o.Survey(ctx, cfg.Topics)
+	found, err := o.soon(ctx, cfg.Topics)
 	if err != nil {
 		return nil, cfg.explain(err)
 	}
@@ -68,7 +68,7 @@ func Reset(ctx context.Context, cfg Config, to Start) ([]PartitionLag, error) {
 		return nil, err
 	}
 	defer o.close()
-	found, err := o.Survey(ctx, cfg.Topics)
+	found, err := o.soon(ctx, cfg.Topics)
 	if err != nil {
 		return nil, cfg.explain(err)
 	}

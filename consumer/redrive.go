@@ -47,7 +47,7 @@ func DeadLetters(ctx context.Context, cfg Config, topic string, each func(*DeadL
 		return 0, err
 	}
 	defer o.close()
-	found, err := o.Survey(ctx, cfg.Topics)
+	found, err := o.soon(ctx, cfg.Topics)
 	if err != nil {
 		return 0, cfg.explain(err)
 	}

@@ -29,7 +29,7 @@ def load(primary, ids):
 
 
 def apply(records, primary, store):
-    messages = [read(record) for record in records]
+    messages = [read(record) for record in records if record.value() is not None]  # a tombstone follows its delete
     # Each row once, with its highest version.
     versions, gone = {}, set()
     for op, id, version in messages:
