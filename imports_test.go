@@ -70,6 +70,7 @@ func mayImport() map[string][]string {
 		// The library of an application: no Raft, no database driver.
 		"consumer":                 {".", "consumer/internal/broker", "internal/rdkafka", kafka},
 		"consumer/internal/broker": {".", "internal/rdkafka"},
+		"consumer/metrics":         {"consumer", "github.com/prometheus"},
 		"consumer/consumertest":    {".", "consumer", "consumer/internal/broker", "internal/rdkafka", kafka},
 
 		// Reading a topic, for a person at a terminal.
@@ -86,7 +87,7 @@ func mayImport() map[string][]string {
 		"internal/devstack/devtest": {"internal/devstack", pgx, kafka},
 		"internal/devstack/servers": {"internal/devstack"},
 		"internal/demo":             {".", "internal/devstack", "internal/tail", pgx, gomysql, embedded},
-		"cmd/kafkasync":             append(everyone, "internal/node", "internal/demo", "internal/devstack", "internal/tail", pgx, kafka, embedded, "github.com/spf13/cobra"),
+		"cmd/kafkasync":             append(everyone, "internal/node", "internal/demo", "internal/devstack", "internal/tail", "internal/rdkafka", pgx, kafka, embedded, "github.com/spf13/cobra"),
 		"deploy":                    nil,
 		"bench":                     append(everyone, "internal/rdkafka", "internal/node", "internal/devstack", "internal/tail", pgx, kafka, embedded),
 		"e2e":                       append(everyone, "internal/node", "internal/devstack", "internal/tail", pgx, kafka, embedded),

@@ -75,7 +75,7 @@ func (c Config) exists(ctx context.Context, topic string) error {
 	}
 	if len(found) == 0 {
 		return &kafkasync.Fault{
-			Class: kafkasync.Stop, What: fmt.Sprintf("the dead-letter topic %s is not there", topic),
+			Class: kafkasync.Stop, What: fmt.Sprintf("the topic %s, to send messages to, is not there", topic),
 			Fix: fmt.Sprintf("kafka-topics.sh --bootstrap-server %s --create --topic %s", strings.Join(c.Brokers, ","), topic),
 		}
 	}

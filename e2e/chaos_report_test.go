@@ -115,22 +115,30 @@ func (y *tally) of(kind string) (times, inside int, silences []time.Duration) {
 	return times, inside, silences
 }
 
+// A run of countsFrom minutes or more counts, or is invalid: with fewer faults of a kind than each it proves too little.
+const (
+	countsFrom = 30
+	each       = 5
+)
+
+// rare are the kinds of faults that have come less often.
+func (y *tally) rare() (kinds []string) {
+	for _, f := range faults() {
+		if times, _, _ := y.of(f.kind); times < each {
+			kinds = append(kinds, fmt.Sprintf("%d of %q, want %d", times, f.kind, each))
+		}
+	}
+	return kinds
+}
+
 // valid fails a run that was long enough to count, and proves too little.
 func (y *tally) valid(t testing.TB, minutes int) {
 	t.Helper()
-	const (
-		counts = 30 // minutes
-		each   = 5
-		rate   = 300
-	)
-	var lacks []string
+	const rate = 300
+	lacks := y.rare()
 	inside := map[string]int{}
 	for _, f := range faults() {
-		times, in, _ := y.of(f.kind)
-		if times < each {
-			lacks = append(lacks, fmt.Sprintf("%d of %q, want %d", times, f.kind, each))
-		}
-		if in > 0 {
+		if _, in, _ := y.of(f.kind); in > 0 {
 			inside[f.kind] = in
 		}
 	}
@@ -143,7 +151,7 @@ func (y *tally) valid(t testing.TB, minutes int) {
 	switch {
 	case len(lacks) == 0:
 		t.Logf("the run counts; faults inside a large transaction: %v of kinds %q", len(inside), slices.Sorted(maps.Keys(inside)))
-	case minutes < counts:
+	case minutes < countsFrom:
 		t.Logf("the run is too short to count: %s", strings.Join(lacks, "; "))
 	default:
 		t.Errorf("the run is invalid: %s", strings.Join(lacks, "; "))

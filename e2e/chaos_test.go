@@ -59,7 +59,7 @@ func TestChaos(t *testing.T) {
 	}
 	c := newChaos(t, chaotic, chaosRows)
 	c.load.pace = chaosWriters
-	c.goOn(time.Duration(minutes) * time.Minute)
+	c.goOn(minutes)
 	c.end()
 	c.tally.valid(t, minutes)
 }
@@ -107,10 +107,10 @@ func (c *chaos) fixedSet() {
 	}
 }
 
-// goOn draws faults until the time is over.
-func (c *chaos) goOn(long time.Duration) {
+// goOn draws faults until the time is over, and every kind of them has come as often as it has to.
+func (c *chaos) goOn(minutes int) {
 	c.t.Helper()
-	for until := time.Now().Add(long); time.Now().Before(until); {
+	for until := time.Now().Add(time.Duration(minutes) * time.Minute); time.Now().Before(until) || minutes >= countsFrom && len(c.tally.rare()) > 0; {
 		c.round(c.draw(3+c.dice.IntN(3)), c.dice.IntN(2) == 0, true)
 	}
 }

@@ -68,7 +68,7 @@ It is set up in one file; see 'kafkasync run --help'.`,
 	}
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(newRun(), newCheck(), newStatus(), newConsume(), newRecover(), newPosition(), newTable(), newPipeline(), newMember(),
+	root.AddCommand(newRun(), newCheck(), newStatus(), newConsume(), newRecover(), newPosition(), newTable(), newPipeline(), newConsumer(), newDLQ(), newMember(),
 		newDemo(), newVersion())
 	root.SetHelpCommand(newHelp())
 	root.InitDefaultCompletionCmd()

@@ -87,7 +87,7 @@ func TestHelpTexts(t *testing.T) {
 	t.Setenv("KAFKASYNC_NODE", "shown-nowhere")
 	for _, args := range []string{
 		"", "run", "check", "status", "consume", "recover", "position", "position show", "position set", "table forget", "pipeline drop", "demo", "version",
-		"member", "member list", "member add", "member remove", "member transfer",
+		"member", "member list", "member add", "member remove", "member transfer", "consumer lag", "consumer reset", "dlq list", "dlq redrive",
 	} {
 		name := "help.txt"
 		if args != "" {

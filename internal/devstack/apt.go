@@ -29,6 +29,18 @@ func aptInstall(ctx context.Context, log io.Writer, packages ...string) error {
 	return aptGet(ctx, install...)
 }
 
+// aptInstallServer installs the package of a server. Where systemd runs, that starts one on the port
+// that everybody knows, and nobody asked for that one.
+func aptInstallServer(ctx context.Context, log io.Writer, name string) error {
+	if err := aptInstall(ctx, log, name); err != nil {
+		return err
+	}
+	if _, err := os.Stat("/run/systemd/system"); err != nil {
+		return nil //nolint:nilerr // no systemd, no service
+	}
+	return asRoot(ctx, "systemctl", "disable", "--now", name)
+}
+
 func aptGet(ctx context.Context, args ...string) error {
 	return asRoot(ctx, append([]string{
 		"env", "DEBIAN_FRONTEND=noninteractive",

@@ -33,6 +33,7 @@ const (
 	ComponentMariaDB   Component = "mariadb"    // Debian 12's (10.11), likewise
 	ComponentLinters   Component = "linters"    // of what stands in deploy/: Linter
 	ComponentSystemd   Component = "systemd"    // for systemd-analyze; nothing is started
+	ComponentRedis     Component = "redis"      // its server, which StartPrograms starts
 )
 
 // Install makes sure that each component is on this machine. It asks nothing,
@@ -71,7 +72,7 @@ func installLocked(ctx context.Context, log io.Writer, c Component) error {
 	case ComponentKcat:
 		return aptInstall(ctx, log, "kcat")
 	case ComponentPgBouncer:
-		return installPgBouncer(ctx, log)
+		return aptInstallServer(ctx, log, "pgbouncer")
 	case ComponentMySQL:
 		return flavourMySQL().install(ctx, log)
 	case ComponentMariaDB:
@@ -80,12 +81,14 @@ func installLocked(ctx context.Context, log io.Writer, c Component) error {
 		return installLinters(ctx, log)
 	case ComponentSystemd:
 		return aptInstall(ctx, log, "systemd")
+	case ComponentRedis:
+		return aptInstallServer(ctx, log, "redis-server")
 	}
 	if release := c.release(); release != "" {
 		return installVersion(ctx, log, release)
 	}
-	return fmt.Errorf("unknown component, want one of %s, %[1]s-14 to %[1]s-18, %[2]s, %s, %s, %s, %s, %s, %s",
-		ComponentPostgres, ComponentKafka, ComponentKcat, ComponentPgBouncer, ComponentMySQL, ComponentMariaDB, ComponentLinters, ComponentSystemd)
+	return fmt.Errorf("unknown component, want one of %s, %[1]s-14 to %[1]s-18, %[2]s, %s, %s, %s, %s, %s, %s, %s",
+		ComponentPostgres, ComponentKafka, ComponentKcat, ComponentPgBouncer, ComponentMySQL, ComponentMariaDB, ComponentLinters, ComponentSystemd, ComponentRedis)
 }
 
 func installed(c Component) bool {
@@ -108,6 +111,8 @@ func installed(c Component) bool {
 		return lintersInstalled()
 	case ComponentSystemd:
 		return onPath("systemd-analyze")
+	case ComponentRedis:
+		return onPath("redis-server")
 	}
 	release := c.release()
 	return release != "" && versionInstalled(release)

@@ -62,7 +62,7 @@ func query(t *testing.T, url, sql string) string {
 func TestInstallOfWhatIsThereSaysNothing(t *testing.T) {
 	all := []devstack.Component{
 		devstack.ComponentPostgres, devstack.ComponentKafka, devstack.ComponentKcat, devstack.ComponentMySQL, devstack.ComponentMariaDB,
-		devstack.ComponentLinters, devstack.ComponentSystemd,
+		devstack.ComponentLinters, devstack.ComponentSystemd, devstack.ComponentRedis,
 	}
 	install(t, all...)
 	var log bytes.Buffer

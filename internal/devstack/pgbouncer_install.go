@@ -1,9 +1,7 @@
 package devstack
 
 import (
-	"context"
 	"errors"
-	"io"
 	"os"
 	"os/exec"
 )
@@ -19,16 +17,4 @@ func pgBouncerProgram() (string, error) {
 		return "", errors.New("this machine has no PgBouncer: devstack.Install was not called")
 	}
 	return path, nil
-}
-
-// installPgBouncer installs Debian's package. Where systemd runs, that starts a
-// pooler of its own on port 6432, and nobody asked for that one.
-func installPgBouncer(ctx context.Context, log io.Writer) error {
-	if err := aptInstall(ctx, log, "pgbouncer"); err != nil {
-		return err
-	}
-	if _, err := os.Stat("/run/systemd/system"); err != nil {
-		return nil //nolint:nilerr // no systemd, no service
-	}
-	return asRoot(ctx, "systemctl", "disable", "--now", "pgbouncer")
 }

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 	"unsafe"
@@ -191,9 +192,16 @@ func (c *Consumer) Committed(ctx context.Context, places []Place, limit time.Dur
 	answered := make(chan error, 1)
 	c.asking.Go(func() { // librdkafka cannot be told to stop
 		defer C.rd_kafka_topic_partition_list_destroy(list)
-		err := failure(C.rd_kafka_committed(c.handle, list, C.int(limit.Milliseconds())))
-		if err == nil {
+		code := C.rd_kafka_committed(c.handle, list, C.int(limit.Milliseconds()))
+		err := failure(code)
+		switch {
+		case err == nil:
 			found, err = foundIn(list)
+		case ck.ErrorCode(code) == ck.ErrGroupIDNotFound: // as some brokers say that it has committed nothing
+			found, err = slices.Clone(places), nil
+			for i := range found {
+				found[i].Offset, found[i].Metadata = -1, ""
+			}
 		}
 		answered <- err
 	})
