@@ -228,8 +228,8 @@ func TestATableIsForgottenOnceNoRuleCapturesIt(t *testing.T) {
 	if got := w.refused(t, order); got.Code != http.StatusNotFound || !strings.Contains(got.Fault.Fix, sourcetest.Lines) {
 		t.Errorf("got %d %v, want 404 and what is covered", got.Code, got)
 	}
-	order.Table = "linse"
-	if got := w.refused(t, order); got.Fault.Fix != "did you mean lines?" {
+	order.Table = "order_linse"
+	if got := w.refused(t, order); got.Fault.Fix != "did you mean order_lines?" {
 		t.Errorf("got %v, want the table that was meant", got)
 	}
 }
