@@ -149,7 +149,6 @@ func (d *dump) receive() error {
 		if err := d.conn.ReadPacketTo(&p); err != nil {
 			return err
 		}
-		d.line.limit.Store(int64(silenceLimit))
 		switch {
 		case len(p.status) == 0:
 			return errors.New("the server sends an empty packet")
@@ -167,9 +166,23 @@ func (d *dump) receive() error {
 				return err
 			}
 		}
+		if !introduces(e.header.EventType) {
+			d.line.limit.Store(int64(silenceLimit))
+		}
 		if err := d.queue.push(e); err != nil {
 			return err
 		}
+	}
+}
+
+// introduces knows what comes at once, before the server has looked for the place to begin at.
+func introduces(kind replication.EventType) bool {
+	switch kind {
+	case replication.ROTATE_EVENT, replication.FORMAT_DESCRIPTION_EVENT, replication.PREVIOUS_GTIDS_EVENT, replication.MARIADB_GTID_LIST_EVENT,
+		replication.MARIADB_BINLOG_CHECKPOINT_EVENT, replication.MARIADB_START_ENCRYPTION_EVENT:
+		return true
+	default:
+		return false
 	}
 }
 
