@@ -28,20 +28,30 @@ func (l PartitionLag) Behind() int64 { return max(0, l.End-max(l.Done, l.Begin))
 // Lag returns how far the consumer of the name cfg.Name is in every partition of cfg.Topics, in their order. Any process may ask; it joins
 // nothing. Of cfg it needs Brokers, Topics, Name and Kafka.
 func Lag(ctx context.Context, cfg Config) ([]PartitionLag, error) {
-	cfg = cfg.withDefaults()
-	if err := errors.Join(cfg.validate(), cfg.reachable()); err != nil {
-		return nil, err
-	}
-	o, err := cfg.look()
+	o, found, err := cfg.standing(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer o.close()
-	found, err := o.soon(ctx, cfg.Topics)
-	if err != nil {
-		return nil, cfg.explain(err)
-	}
 	return lags(found), nil
+}
+
+// standing is how far the group is, and who has asked for it.
+func (c Config) standing(ctx context.Context) (*onlooker, []rdkafka.Standing, error) {
+	c = c.withDefaults()
+	if err := errors.Join(c.validate(), c.reachable()); err != nil {
+		return nil, nil, err
+	}
+	o, err := c.look()
+	if err != nil {
+		return nil, nil, err
+	}
+	found, err := o.soon(ctx, c.Topics)
+	if err != nil {
+		o.close()
+		return nil, nil, c.explain(err)
+	}
+	return o, found, nil
 }
 
 func lags(found []rdkafka.Standing) []PartitionLag {
@@ -59,19 +69,11 @@ func lags(found []rdkafka.Standing) []PartitionLag {
 // Reset sets where the consumer of the name cfg.Name goes on in every partition of cfg.Topics, and returns how far it is then. It
 // is refused while a process of that name runs. Of cfg it needs Brokers, Topics, Name and Kafka.
 func Reset(ctx context.Context, cfg Config, to Start) ([]PartitionLag, error) {
-	cfg = cfg.withDefaults()
-	if err := errors.Join(cfg.validate(), cfg.reachable()); err != nil {
-		return nil, err
-	}
-	o, err := cfg.look()
+	o, found, err := cfg.standing(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer o.close()
-	found, err := o.soon(ctx, cfg.Topics)
-	if err != nil {
-		return nil, cfg.explain(err)
-	}
 	if len(found) == 0 {
 		return nil, fmt.Errorf("consumer: none of the topics %s is there", strings.Join(cfg.Topics, ", "))
 	}

@@ -1,7 +1,4 @@
 package mysql
 
-// For the tests of the package from outside.
-const (
-	MaxBatchChanges = maxBatchChanges
-	MaxPrepared     = maxPrepared
-)
+// MaxPrepared is for the tests of the package from outside.
+const MaxPrepared = maxPrepared

@@ -185,7 +185,7 @@ func (j *journal) add(b *source.Batch, e *event, d *definition) error {
 		if seen++; seen <= j.skip {
 			return nil
 		}
-		if len(b.Changes) >= maxBatchChanges || b.Size() >= maxBatchBytes {
+		if len(b.Changes) >= source.MaxBatchChanges || b.Size() >= source.MaxBatchBytes {
 			return errFull
 		}
 		j.skip = seen

@@ -165,7 +165,7 @@ func conform(t *testing.T, server *devstack.MySQL) {
 			return db
 		},
 		Prefix:     name + ".",
-		MaxChanges: mysql.MaxBatchChanges,
+		MaxChanges: source.MaxBatchChanges,
 		IdleWithin: 30 * time.Second,
 	})
 }

@@ -10,13 +10,6 @@ import (
 	"github.com/kafkasync/kafkasync/source"
 )
 
-// A batch ends at whichever comes first. Kafka takes some 100k messages a
-// second, so a full batch is well under the 200 ms between two checkpoints.
-const (
-	maxBatchChanges = 8192
-	maxBatchBytes   = 4 << 20
-)
-
 // stream is one open log. The library's goroutine fills the queue, whoever calls Next
 // empties it, and the monitor looks at the server beside them.
 type stream struct {
@@ -56,17 +49,17 @@ func (s *stream) launch(ctx context.Context) {
 // Next is described at source.Stream.
 func (s *stream) Next(ctx context.Context, b *source.Batch) error {
 	b.Reset()
-	var g gathering
+	var g source.Gathering
 	for {
 		if err := s.fill(ctx, b); err != nil {
 			return s.source.explain(s.because(err))
 		}
 		b.Behind = max(0, s.monitor.behind())
-		if g.enough(b, time.Now()) {
+		if g.Enough(b, time.Now()) {
 			return nil
 		}
-		if err := s.wait(ctx, g.until); err != nil {
-			if g.begun() {
+		if err := s.wait(ctx, g.Until()); err != nil {
+			if g.Begun() {
 				return nil // what is in the batch will not come again
 			}
 			return err
@@ -93,7 +86,7 @@ func (s *stream) wait(ctx context.Context, until time.Time) error {
 
 // fill reads what has arrived, up to the limit of a batch.
 func (s *stream) fill(ctx context.Context, b *source.Batch) error {
-	for len(b.Changes) < maxBatchChanges && b.Size() < maxBatchBytes {
+	for len(b.Changes) < source.MaxBatchChanges && b.Size() < source.MaxBatchBytes {
 		e := s.waiting
 		if e == nil {
 			next, ok, err := s.dump.queue.pop()

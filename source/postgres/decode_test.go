@@ -304,7 +304,7 @@ func BenchmarkDecode(b *testing.B) {
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				if len(batch.Changes) >= maxBatchChanges {
+				if len(batch.Changes) >= source.MaxBatchChanges {
 					batch.Reset()
 				}
 				if err := d.decode(b.Context(), &batch, row); err != nil {

@@ -99,7 +99,7 @@ func conform(t *testing.T, server *devstack.Postgres) {
 			return connectTo(t, devtest.DatabaseOn(t, server), sourcetest.Schema()...)
 		},
 		Prefix:     "public.",
-		MaxChanges: postgres.MaxBatchChanges,
+		MaxChanges: source.MaxBatchChanges,
 		Prepares:   true,
 		IdleWithin: 30 * time.Second,
 	})

@@ -18,11 +18,6 @@ import (
 )
 
 const (
-	// A batch ends at whichever comes first. Kafka takes some 100k messages a
-	// second, so a full batch is well under the 200 ms between two checkpoints.
-	maxBatchChanges = 8192
-	maxBatchBytes   = 4 << 20
-
 	feedbackEvery    = 5 * time.Second // or a third of wal_sender_timeout, which is 60 s by default
 	minFeedbackEvery = 10 * time.Millisecond
 	writeTimeout     = 10 * time.Second
@@ -147,16 +142,16 @@ func (s *stream) wake() {
 func (s *stream) fill(ctx context.Context, r request) error {
 	s.hear() // nobody has listened since the last request
 	defer s.heard.Store(-1)
-	var g gathering
+	var g source.Gathering
 	for {
 		if err := s.drain(ctx, r.batch); err != nil {
 			return err
 		}
-		if g.enough(r.batch, time.Now()) {
+		if g.Enough(r.batch, time.Now()) {
 			return nil
 		}
-		err := s.receive(ctx, r.stop, g.until)
-		if errors.Is(err, errStopped) && g.begun() {
+		err := s.receive(ctx, r.stop, g.Until())
+		if errors.Is(err, errStopped) && g.Begun() {
 			return nil // what is in the batch will not come again
 		}
 		if err != nil {
@@ -221,7 +216,7 @@ func (s *stream) silence() time.Duration {
 
 // drain decodes the messages that have arrived, up to the limit of a batch.
 func (s *stream) drain(ctx context.Context, b *source.Batch) error {
-	for len(b.Changes) < maxBatchChanges && b.Size() < maxBatchBytes {
+	for len(b.Changes) < source.MaxBatchChanges && b.Size() < source.MaxBatchBytes {
 		kind, body, ok, err := s.wire.next()
 		if err != nil {
 			return err

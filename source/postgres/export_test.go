@@ -1,4 +1,0 @@
-package postgres
-
-// MaxBatchChanges is for the conformance suite.
-const MaxBatchChanges = maxBatchChanges
