@@ -26,7 +26,7 @@ func Barrier(ctx context.Context, cfg Config) error {
 	if err := errors.Join(cfg.validate(), cfg.reachable()); err != nil {
 		return err
 	}
-	o, err := cfg.look()
+	o, err := cfg.look(nil)
 	if err != nil {
 		return err
 	}
@@ -63,10 +63,8 @@ func (c Config) reachable() error {
 // onlooker asks for the offsets of a group without being a member.
 type onlooker struct{ *rdkafka.Offsets }
 
-func (c Config) look() (*onlooker, error) { return c.lookAt(nil) }
-
-// lookAt is look with further properties.
-func (c Config) lookAt(more map[string]string) (*onlooker, error) {
+// look makes one, with further properties of librdkafka.
+func (c Config) look(more map[string]string) (*onlooker, error) {
 	admin, err := ck.NewAdminClient(rdkafka.AdminConfig("kafkasync-consumer", c.Brokers, c.Kafka))
 	if err != nil {
 		return nil, c.refused(err)

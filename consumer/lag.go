@@ -28,7 +28,7 @@ func (l PartitionLag) Behind() int64 { return max(0, l.End-max(l.Done, l.Begin))
 // Lag returns how far the consumer of the name cfg.Name is in every partition of cfg.Topics, in their order. Any process may ask; it joins
 // nothing. Of cfg it needs Brokers, Topics, Name and Kafka.
 func Lag(ctx context.Context, cfg Config) ([]PartitionLag, error) {
-	o, found, err := cfg.standing(ctx)
+	o, found, err := cfg.standing(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -36,13 +36,13 @@ func Lag(ctx context.Context, cfg Config) ([]PartitionLag, error) {
 	return lags(found), nil
 }
 
-// standing is how far the group is, and who has asked for it.
-func (c Config) standing(ctx context.Context) (*onlooker, []rdkafka.Standing, error) {
+// standing is how far the group is, and who has asked for it, by librdkafka with these further properties.
+func (c Config) standing(ctx context.Context, more map[string]string) (*onlooker, []rdkafka.Standing, error) {
 	c = c.withDefaults()
 	if err := errors.Join(c.validate(), c.reachable()); err != nil {
 		return nil, nil, err
 	}
-	o, err := c.look()
+	o, err := c.look(more)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -69,7 +69,7 @@ func lags(found []rdkafka.Standing) []PartitionLag {
 // Reset sets where the consumer of the name cfg.Name goes on in every partition of cfg.Topics, and returns how far it is then. It
 // is refused while a process of that name runs. Of cfg it needs Brokers, Topics, Name and Kafka.
 func Reset(ctx context.Context, cfg Config, to Start) ([]PartitionLag, error) {
-	o, found, err := cfg.standing(ctx)
+	o, found, err := cfg.standing(ctx, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -38,19 +38,11 @@ type DeadLetter struct {
 // Brokers and Kafka. What else lies in the topic is passed over, and counted.
 func DeadLetters(ctx context.Context, cfg Config, topic string, each func(*DeadLetter) error) (others int, err error) {
 	cfg.Name, cfg.Topics = "kafkasync-dead-letters", []string{topic}
-	cfg = cfg.withDefaults()
-	if err := errors.Join(cfg.validate(), cfg.reachable()); err != nil {
-		return 0, err
-	}
-	o, err := cfg.lookAt(map[string]string{"enable.partition.eof": "true"})
+	o, found, err := cfg.standing(ctx, map[string]string{"enable.partition.eof": "true"})
 	if err != nil {
 		return 0, err
 	}
 	defer o.close()
-	found, err := o.soon(ctx, cfg.Topics)
-	if err != nil {
-		return 0, cfg.explain(err)
-	}
 	if len(found) == 0 {
 		return 0, &kafkasync.Fault{
 			Class: kafkasync.Stop, What: fmt.Sprintf("Kafka at %s has no topic %s", strings.Join(cfg.Brokers, ","), topic),

@@ -58,17 +58,19 @@ func (g *group) config(cmd *cobra.Command, name string) (consumer.Config, error)
 }
 
 // lag is that of all topics that were asked for, or that the consumer has begun with.
-func (g *group) lag(ctx context.Context, c consumer.Config) ([]consumer.PartitionLag, error) {
-	if len(g.topics) > 0 {
-		return consumer.Lag(ctx, c)
+func (g *group) lag(ctx context.Context, cmd *cobra.Command, name string) (consumer.Config, []consumer.PartitionLag, error) {
+	c, err := g.config(cmd, name)
+	if err != nil {
+		return c, nil, err
 	}
-	var err error
-	if c.Topics, err = topicsOf(ctx, c); err != nil {
-		return nil, err
+	if len(g.topics) == 0 {
+		if c.Topics, err = topicsOf(ctx, c); err != nil {
+			return c, nil, err
+		}
 	}
 	all, err := consumer.Lag(ctx, c)
-	if err != nil {
-		return nil, err
+	if err != nil || len(g.topics) > 0 {
+		return c, all, err
 	}
 	begun := map[string]bool{}
 	for _, p := range all {
@@ -76,12 +78,12 @@ func (g *group) lag(ctx context.Context, c consumer.Config) ([]consumer.Partitio
 	}
 	all = slices.DeleteFunc(all, func(p consumer.PartitionLag) bool { return !begun[p.Topic] })
 	if len(all) == 0 {
-		return nil, &kafkasync.Fault{
+		err = &kafkasync.Fault{
 			What: fmt.Sprintf("no consumer named %s has begun with a topic", c.Name),
 			Fix:  "give the name that the application sets in consumer.Config.Name; or name the topics with --topic",
 		}
 	}
-	return all, nil
+	return c, all, err
 }
 
 // topicsOf are all topics of the cluster but Kafka's own.
@@ -130,11 +132,7 @@ NAME-delayer-MILLISECONDS, are always behind by their delay.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), groupLimit)
 			defer cancel()
-			c, err := g.config(cmd, args[0])
-			if err != nil {
-				return err
-			}
-			all, err := g.lag(ctx, c)
+			_, all, err := g.lag(ctx, cmd, args[0])
 			if err != nil {
 				return err
 			}
@@ -166,11 +164,7 @@ published at a time or later. Without --yes it only says how far the consumer is
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), groupLimit)
 			defer cancel()
-			c, err := g.config(cmd, args[0])
-			if err != nil {
-				return err
-			}
-			all, err := g.lag(ctx, c)
+			c, all, err := g.lag(ctx, cmd, args[0])
 			if err != nil {
 				return err
 			}

@@ -37,7 +37,7 @@ func (l *letters) addFlags(cmd *cobra.Command) {
 	flags.IntVar(&l.limit, "limit", 0, "at most `N`, the oldest of each partition first; 0: all")
 }
 
-// each calls do with the letters that are meant. It tells the person what else there is.
+// each calls do with the letters that are meant.
 func (l *letters) each(ctx context.Context, c consumer.Config, topic string, do func(*consumer.DeadLetter) error) error {
 	since := time.Time{}
 	if l.since != "" {

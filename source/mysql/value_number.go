@@ -50,40 +50,14 @@ func bitDecoder(width int) decoder {
 
 func decodeFloat(a *arena, wire []byte) (source.Value, error) {
 	at := len(a.bytes)
-	a.bytes = appendFloat(a.bytes, float64(math.Float32frombits(binary.LittleEndian.Uint32(wire))), 32)
+	a.bytes = source.AppendFloat(a.bytes, float64(math.Float32frombits(binary.LittleEndian.Uint32(wire))), 32)
 	return a.value(source.Float, at)
 }
 
 func decodeDouble(a *arena, wire []byte) (source.Value, error) {
 	at := len(a.bytes)
-	a.bytes = appendFloat(a.bytes, math.Float64frombits(binary.LittleEndian.Uint64(wire)), 64)
+	a.bytes = source.AppendFloat(a.bytes, math.Float64frombits(binary.LittleEndian.Uint64(wire)), 64)
 	return a.value(source.Float, at)
-}
-
-// appendFloat appends the shortest number that reads back equal, laid out as
-// ECMAScript does: without exponent from 1e-6 to below 1e21, and zero has no sign. The
-// servers store no infinity.
-func appendFloat(dst []byte, f float64, bits int) []byte {
-	switch {
-	case math.IsNaN(f):
-		return append(dst, "NaN"...)
-	case math.IsInf(f, 1):
-		return append(dst, "Infinity"...)
-	case math.IsInf(f, -1):
-		return append(dst, "-Infinity"...)
-	case f == 0:
-		return append(dst, '0')
-	}
-	size := math.Abs(f)
-	if bits == 64 && size >= 1e-6 && size < 1e21 || bits == 32 && float32(size) >= 1e-6 && float32(size) < 1e21 {
-		return strconv.AppendFloat(dst, f, 'f', -1, bits)
-	}
-	dst = strconv.AppendFloat(dst, f, 'e', -1, bits)
-	// strconv gives an exponent two digits at least: 1e-07.
-	if n := len(dst); dst[n-4] == 'e' && dst[n-2] == '0' {
-		dst = append(dst[:n-2], dst[n-1])
-	}
-	return dst
 }
 
 // groupDigits is how many digits a decimal has in each four bytes. Those that are left over
