@@ -37,6 +37,7 @@ type stage struct {
 	partitions int
 	admin      *ck.AdminClient
 	client     *kgo.Client
+	dropped    places // the ends of the topic when it was deleted
 
 	mu   sync.Mutex // seq and sink
 	sink *kafka.Sink

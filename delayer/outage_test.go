@@ -179,6 +179,7 @@ func TestRecordsThatAreDeletedUnderTheReaderAreCountedAndTheRestIsSent(t *testin
 // drop deletes the topic.
 func (s *stage) drop(t testing.TB) {
 	t.Helper()
+	s.dropped = s.ends(t)
 	answer := ask(t, func(ctx context.Context) ([]ck.TopicResult, error) {
 		return s.admin.DeleteTopics(ctx, []string{s.topic})
 	})
@@ -187,7 +188,8 @@ func (s *stage) drop(t testing.TB) {
 	}
 }
 
-// create creates the topic again, as soon as that can be.
+// create creates the topic again, as soon as that can be. The broker knows the new one a moment before it lets go of
+// the old one, and until then it takes what is written, and loses it.
 func (s *stage) create(t testing.TB) {
 	t.Helper()
 	eventually(t, time.Minute, func() string {
@@ -198,6 +200,18 @@ func (s *stage) create(t testing.TB) {
 		})
 		if answer[0].Error.Code() != ck.ErrNoError {
 			return answer[0].Error.String()
+		}
+		return ""
+	})
+	eventually(t, time.Minute, func() string {
+		ends, err := s.endsNow(t.Context())
+		if err != nil || len(ends) != len(s.dropped) {
+			return fmt.Sprintf("the topic has the ends %v (%v)", ends, err)
+		}
+		for p, end := range s.dropped {
+			if end > 0 && ends[p] >= end {
+				return fmt.Sprintf("partition %d ends at %d, as it did before", p, end)
+			}
 		}
 		return ""
 	})
