@@ -67,6 +67,7 @@ func (s *site) onTimeline(t *testing.T, timeline string) {
 }
 
 func TestAPromotedStandbyIsFollowedWithoutAnOperator(t *testing.T) {
+	t.Parallel()
 	w := newTwins(t, "18")
 	// Else the log that is published could be ahead of what the new primary has.
 	execute(t, w.primary.URL("postgres"), fmt.Sprintf("ALTER SYSTEM SET synchronized_standby_slots = '%s'", w.standby.StandbySlot()), "SELECT pg_reload_conf()")
@@ -154,6 +155,7 @@ func (w *twins) oldOneComesBack(t *testing.T, s *site, n *node, l *load) {
 }
 
 func TestAPromotedStandbyWithoutTheSlotEndsInOneMessageWhoseCommandWorks(t *testing.T) {
+	t.Parallel()
 	w := newTwins(t, "") // whose slots stay where they are
 	s := newTaleAt(t, w.standby, "left_behind", w.url)
 	s.begin()

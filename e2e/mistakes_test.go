@@ -120,6 +120,7 @@ const rolePassword = "kept in a safe"
 // Each mistake gives one message that names it and what mends it, and as soon as
 // that is done, the node that was started too early goes on by itself.
 func TestAMistakeIsNamedAndMended(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("needs real servers, and -short starts none")
 	}

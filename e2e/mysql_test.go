@@ -103,6 +103,7 @@ func (e *evidence) readTwins(t testing.TB, brokers string, topics []string) stri
 }
 
 func TestAPurgedLogOfMySQLIsRecoveredFrom(t *testing.T) {
+	t.Parallel()
 	for flavour, start := range map[string]func(context.Context, devstack.MySQLConfig) (*devstack.MySQL, error){
 		"mysql": devstack.StartMySQL, "mariadb": devstack.StartMariaDB,
 	} {

@@ -15,6 +15,7 @@ import (
 )
 
 func TestADataFolderThatIsGone(t *testing.T) {
+	t.Parallel()
 	forget := func(s *tale) {
 		s.end()
 		if err := os.RemoveAll(filepath.Join(s.site.dir, "data")); err != nil {
@@ -91,6 +92,7 @@ func (r *intruder) kill() {
 }
 
 func TestAForeignReaderOfTheSlotIsLeftAlone(t *testing.T) {
+	t.Parallel()
 	t.Run("and waited for", func(t *testing.T) {
 		s := newTale(t, devtest.Postgres(t), "waited_for")
 		s.begin()
@@ -147,6 +149,7 @@ func TestAForeignReaderOfTheSlotIsLeftAlone(t *testing.T) {
 
 // A database that does not know how its text is encoded holds what cannot be published.
 func TestWhatCannotBePublishedIsSkippedByCommand(t *testing.T) {
+	t.Parallel()
 	s := newTale(t, devtest.Postgres(t), "unreadable")
 	ascii := s.database() + "_ascii"
 	s.sql("CREATE DATABASE " + ascii + " ENCODING SQL_ASCII TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
@@ -204,6 +207,7 @@ func (s *tale) refused(code int, args []string, says ...string) {
 }
 
 func TestAnOrderThatDoesHarmIsRefused(t *testing.T) {
+	t.Parallel()
 	s := newTale(t, devtest.Postgres(t), "healthy")
 	s.begin()
 	s.keep()
@@ -259,6 +263,7 @@ func TestAnOrderThatDoesHarmIsRefused(t *testing.T) {
 }
 
 func TestATableIsForgottenAndAPipelineDropped(t *testing.T) {
+	t.Parallel()
 	s := newTale(t, devtest.Postgres(t), "dropped")
 	s.begin()
 	s.keep()

@@ -21,6 +21,7 @@ type outage struct {
 }
 
 func TestNothingIsLostWhileAServerIsAway(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("needs real servers, and -short starts none")
 	}

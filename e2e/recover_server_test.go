@@ -19,6 +19,7 @@ import (
 // These accidents happen to whole servers, so that they need some of their own, which
 // bound the log that a slot keeps.
 func TestAnAccidentOfAServerEndsInOneMessageWhoseCommandWorks(t *testing.T) {
+	t.Parallel()
 	server, newest := ownPostgres(t, ""), ownPostgres(t, "18")
 	t.Run("a position is set back", func(t *testing.T) { setBack(newTale(t, server, "set_back")) })
 	for _, a := range serverAccidents() {

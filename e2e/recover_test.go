@@ -73,6 +73,7 @@ func accidents() []accident {
 }
 
 func TestAnAccidentEndsInOneMessageWhoseCommandWorks(t *testing.T) {
+	t.Parallel()
 	for _, a := range accidents() {
 		t.Run(a.name, func(t *testing.T) {
 			a.play(newTale(t, devtest.PostgresVersion(t, a.on), strings.ReplaceAll(a.name, " ", "_")))
