@@ -196,6 +196,11 @@ func queryMySQL(t testing.TB, server *devstack.MySQL, sql string) [][]string {
 // drainedMySQL waits until the pipeline has committed all that the server has executed.
 func drainedMySQL(t testing.TB, s *site, server *devstack.MySQL) {
 	t.Helper()
+	drainedMySQLIn(t, time.Minute, s, server)
+}
+
+func drainedMySQLIn(t testing.TB, limit time.Duration, s *site, server *devstack.MySQL) {
+	t.Helper()
 	text, err := server.Executed(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -208,7 +213,7 @@ func drainedMySQL(t testing.TB, s *site, server *devstack.MySQL) {
 		}
 		want = "mysql:" + set.String()
 	}
-	eventually(t, time.Minute, func() string {
+	eventually(t, limit, func() string {
 		p, err := s.pipeline(t.Context())
 		switch {
 		case err != nil:
