@@ -35,9 +35,9 @@ soak: ## The long variants of the whole-system tests: 100 kills, an UPDATE of 5 
 	E2E_KILLS=100 E2E_ROWS=5000000 E2E_SOAK=1 go test -count=1 -v -timeout 90m ./e2e
 	E2E_SOAK=1 go test -count=1 -v -timeout 20m -run TestUnderLoad ./delayer
 
-chaos: ## Three nodes under load and faults of every kind, MINUTES=30 of them, at random: SEED=... repeats the choices
+chaos: ## Three nodes under load and faults of every kind, MINUTES=30 of them, at random: SEED=... repeats the choices; SOURCE=mysql, SOURCE=mariadb
 	@# First, that builds with a bug that somebody planted do not survive it.
-	E2E_CHAOS_MINUTES=$(MINUTES) E2E_SEED=$(SEED) go test -count=1 -v -timeout $$(( $(MINUTES) + 60 ))m -run '^TestThePlantedBugs|^TestChaos$$' ./e2e
+	E2E_CHAOS_SOURCE=$(SOURCE) E2E_CHAOS_MINUTES=$(MINUTES) E2E_SEED=$(SEED) go test -count=1 -v -timeout $$(( $(MINUTES) + 60 ))m -run '^TestThePlantedBugs|^TestChaos$$' ./e2e
 
 versions: ## The tests of the Postgres source on each version from 14 to 18
 	@# 14 has no publication with row filters, column lists or whole schemas.
