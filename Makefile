@@ -31,13 +31,13 @@ test: lint ## Lint, vet, build and every test, against real servers that it star
 	go test -race -shuffle=on -p 2 -timeout 30m ./e2e ./...
 	cd examples && go vet ./... && go test -shuffle=on -timeout 10m ./...
 
-soak: ## The long variants of the whole-system tests: 100 kills, one UPDATE of 5 million rows, Kafka away for long, delayers lost under load
-	E2E_KILLS=100 E2E_ROWS=5000000 E2E_SOAK=1 go test -count=1 -v -timeout 60m ./e2e
+soak: ## The long variants of the whole-system tests: 100 kills, an UPDATE of 5 million rows in one transaction, Kafka away for long, delayers lost under load
+	E2E_KILLS=100 E2E_ROWS=5000000 E2E_SOAK=1 go test -count=1 -v -timeout 90m ./e2e
 	E2E_SOAK=1 go test -count=1 -v -timeout 20m -run TestUnderLoad ./delayer
 
-chaos: ## Three nodes under load and faults of every kind, MINUTES=30 of them, at random: SEED=... repeats the choices
+chaos: ## Three nodes under load and faults of every kind, MINUTES=30 of them, at random: SEED=... repeats the choices; SOURCE=mysql, SOURCE=mariadb
 	@# First, that builds with a bug that somebody planted do not survive it.
-	E2E_CHAOS_MINUTES=$(MINUTES) E2E_SEED=$(SEED) go test -count=1 -v -timeout $$(( $(MINUTES) + 60 ))m -run '^TestThePlantedBugs|^TestChaos$$' ./e2e
+	E2E_CHAOS_SOURCE=$(SOURCE) E2E_CHAOS_MINUTES=$(MINUTES) E2E_SEED=$(SEED) go test -count=1 -v -timeout $$(( $(MINUTES) + 60 ))m -run '^TestThePlantedBugs|^TestChaos$$' ./e2e
 
 versions: ## The tests of the Postgres source on each version from 14 to 18
 	@# 14 has no publication with row filters, column lists or whole schemas.

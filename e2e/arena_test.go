@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -14,59 +13,52 @@ import (
 	"testing"
 
 	"github.com/kafkasync/kafkasync/internal/devstack"
-	"github.com/kafkasync/kafkasync/internal/devstack/devtest"
 )
 
-// arena is a stand to which everything may be done: its servers are its own, each node has a disk of its own, and
+// arena is a cluster under load to which everything may be done: its servers are its own, each node has a disk of its own, and
 // what the nodes say to each other and to the servers can be cut off.
 type arena struct {
-	*stand
+	*trio
 
-	postgres *devstack.Postgres
-	kafka    *devstack.Kafka
-	lines    *lines
-	disks    map[string]*disk // by node
+	t       testing.TB
+	db      database
+	load    *crew // of the database
+	kafka   *devstack.Kafka
+	brokers string
+	lines   *lines
+	disks   map[string]*disk // by node
+	samples *watcher
+	seen    *observer
+	frozen  map[string]*node
 }
 
-// newArena starts the servers and writes the files, and starts no node. The rules are what stands below tables: in the
-// file, or "" for those of the load.
-func newArena(t testing.TB, name string, f flavour, rules string) *arena {
+// newArena starts Kafka and writes the files, and starts no node.
+func newArena(t testing.TB, f flavour, db database) *arena {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("needs real servers, and -short starts none")
-	}
-	if err := devstack.Install(t.Context(), os.Stderr, devstack.ComponentPostgres, devstack.PostgresVersion(devtest.Version()), devstack.ComponentKafka); err != nil {
+	if err := devstack.Install(t.Context(), os.Stderr, devstack.ComponentKafka); err != nil {
 		t.Fatal(err)
 	}
-	seed := seeded(t)
-	a := &arena{lines: newLines(t), disks: map[string]*disk{}}
-	fronts := a.startServers(t, name)
-	a.stand = &stand{t: t, rng: rand.New(rand.NewPCG(seed, writers)), brokers: a.kafka.Brokers(), slot: "kafkasync_" + name, frozen: map[string]*node{}}
-	a.load = newLoad(a.postgres.URL(name), devtest.Topic(t), seed)
-	execute(t, a.load.url, schema)
-	if rules == "" {
-		rules = a.load.tables()
-	}
+	a := &arena{t: t, db: db, load: db.writers(), lines: newLines(t), disks: map[string]*disk{}, frozen: map[string]*node{}}
+	fronts := a.startKafka(t)
 	a.trio = newTrio(t, f, fmt.Sprintf("brokers: ['${KAFKA}']\ntopics: {partitions: %d}", partitions), "")
 	for i, id := range trioIDs {
 		a.disks[id] = newDisk(t, a.sites[id].dir)
 		a.connect(t, id, fronts[i])
 	}
 	for _, id := range trioIDs {
-		a.rule(id, rules)
+		a.rule(id, 0)
 	}
 	return a
 }
 
-// rule gives a node a file with these rules. All that differs from node to node is in its environment.
-func (a *arena) rule(id, rules string) {
+// rule gives a node a version of the file. All that differs from node to node is in its environment.
+func (a *arena) rule(id string, version int) {
 	a.t.Helper()
-	name := strings.TrimPrefix(a.slot, "kafkasync_")
-	a.rewrite(a.t, id, pipelineText(name, "postgres://postgres@${POSTGRES}/"+name, rules))
+	a.rewrite(a.t, id, a.db.pipeline("${DATABASE}", version))
 }
 
-// startServers returns through which addresses the nodes reach Kafka, which has to know that.
-func (a *arena) startServers(t testing.TB, name string) (fronts []string) {
+// startKafka returns through which addresses the nodes reach it, which it has to know.
+func (a *arena) startKafka(t testing.TB) (fronts []string) {
 	t.Helper()
 	for range trioIDs {
 		fronts = append(fronts, freeAddress(t))
@@ -82,17 +74,7 @@ func (a *arena) startServers(t testing.TB, name string) (fronts []string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { closed(t, a.kafka.Close()) })
-	a.postgres, err = devstack.StartPostgres(t.Context(), devstack.PostgresConfig{
-		Version:  devtest.Version(),
-		Settings: map[string]string{"fsync": "off", "wal_sender_timeout": "15s", "max_connections": "100"},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { closed(t, a.postgres.Close()) })
-	if err := a.postgres.CreateDatabase(t.Context(), name); err != nil {
-		t.Fatal(err)
-	}
+	a.brokers = a.kafka.Brokers()
 	return fronts
 }
 
@@ -100,10 +82,10 @@ func (a *arena) startServers(t testing.TB, name string) (fronts []string) {
 func (a *arena) connect(t testing.TB, id, kafka string) {
 	t.Helper()
 	this := func(*net.TCPConn) string { return id }
-	postgres := freeAddress(t)
-	a.lines.front(t, front{address: postgres, server: a.postgres.Addr(), to: toPostgres, from: this})
+	server := freeAddress(t)
+	a.lines.front(t, front{address: server, server: a.db.addr(), to: toDatabase, from: this})
 	a.lines.front(t, front{address: kafka, server: a.kafka.Behind(kafka), to: toKafka, from: this})
-	a.sites[id].env = append(a.sites[id].env, "POSTGRES="+postgres, "KAFKA="+kafka)
+	a.sites[id].env = append(a.sites[id].env, "DATABASE="+server, "KAFKA="+kafka)
 
 	listens, reached := a.raft[id], freeAddress(t)
 	a.lines.front(t, front{address: reached, server: listens, to: id, from: func(c *net.TCPConn) string { return a.dialler(t, c) }})

@@ -76,8 +76,12 @@ func (b *bulks) strangers(places map[string]*place, earlier map[uint64]bool) (fo
 	if b == nil {
 		return nil
 	}
+	known := map[uint64]bool{}
+	for _, p := range places {
+		known[p.lsn] = true
+	}
 	for lsn := range b.sweeps {
-		if places[formatLSN(lsn)] == nil && !earlier[lsn] {
+		if !known[lsn] && !earlier[lsn] {
 			found = append(found, lsn)
 		}
 	}

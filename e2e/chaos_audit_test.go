@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -42,9 +41,9 @@ func (a *auditor) audit() {
 	p, err := c.any().pipeline(c.t.Context())
 	c.must(err)
 	a.take()
-	held := queryAll[int64](c.t, c.load.url, "SELECT id FROM ledger WHERE id > "+strconv.FormatInt(a.newest, 10))
+	held := c.db.held(c.t, a.newest)
 	e := &evidence{
-		ledgerTopic: c.load.topic("ledger"), messages: a.messages, samples: c.samples.take(),
+		ledgerTopic: c.load.topic("ledger"), lsn: c.db.place, messages: a.messages, samples: c.samples.take(),
 		earlier: a.earlier, bulks: c.bulks,
 	}
 	var problems, wrong []string
@@ -100,7 +99,7 @@ func (a *auditor) take() {
 // lsn is the place that a position means. Many messages in a row have the same.
 func (a *auditor) lsn(pos string) uint64 {
 	if pos != a.placed {
-		lsn, err := parseLSN(pos)
+		lsn, err := a.chaos.db.place(pos)
 		a.chaos.must(err)
 		a.placed, a.place = pos, lsn
 	}

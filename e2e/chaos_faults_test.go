@@ -2,10 +2,10 @@ package e2e_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+	"testing"
 	"time"
-
-	"github.com/kafkasync/kafkasync/internal/devstack"
 )
 
 // fault is something that is done to the arena.
@@ -29,17 +29,31 @@ func faults() []fault {
 		{"SIGSTOP of a follower", (*chaos).freezeFollower, 1000 * ms, 8000 * ms, true, false},
 		{"the leader does not hear the others", (*chaos).isolateLeader, 1000 * ms, 8000 * ms, true, false},
 		{"a follower does not hear the others", (*chaos).isolateFollower, 1000 * ms, 8000 * ms, true, false},
-		{"the leader does not reach Postgres and Kafka", (*chaos).strandLeader, 1000 * ms, 8000 * ms, true, false},
+		{"the leader does not reach database and Kafka", (*chaos).strandLeader, 1000 * ms, 8000 * ms, true, false},
 		{"two nodes are down", (*chaos).killTwo, 0, 5000 * ms, false, false},
 		{"a log store fails", (*chaos).breakLog, 500 * ms, 4000 * ms, true, false},
 		{"a disk is full", (*chaos).fillDisk, 500 * ms, 4000 * ms, true, false},
 		{"a data folder is lost", (*chaos).loseData, 0, 3000 * ms, true, false},
-		{"Postgres restarts, fast", (*chaos).restartPostgres, 0, 0, false, true},
-		{"Postgres restarts, immediate", (*chaos).crashPostgres, 0, 0, false, true},
+		{"the database restarts, in order", (*chaos).restartDatabase, 0, 0, false, true},
+		{"the database restarts, as in a crash", (*chaos).crashDatabase, 0, 0, false, true},
 		{"rolling restart", (*chaos).rollRestart, 0, 0, false, false},
 		{"rolling change of the file", (*chaos).rollFile, 0, 0, false, false},
 		{"Kafka is stopped", (*chaos).stopKafka, 60_000 * ms, 110_000 * ms, false, true},
 	}
+}
+
+// faultsOf are one of each of these kinds.
+func faultsOf(t testing.TB, kinds ...string) (some []fault) {
+	t.Helper()
+	all := faults()
+	for _, kind := range kinds {
+		i := slices.IndexFunc(all, func(f fault) bool { return f.kind == kind })
+		if i < 0 {
+			t.Fatalf("there is no fault %q", kind)
+		}
+		some = append(some, all[i])
+	}
+	return some
 }
 
 func (c *chaos) killLeader() (string, func()) { return c.killOne(c.leading()) }
@@ -192,14 +206,14 @@ func (c *chaos) loseData() (string, func()) {
 	}
 }
 
-func (c *chaos) restartPostgres() (string, func()) {
-	c.must(c.postgres.Restart(c.t.Context(), devstack.Fast))
-	return "Postgres", nil
+func (c *chaos) restartDatabase() (string, func()) {
+	c.must(c.db.restart(c.t.Context(), false))
+	return "the database", nil
 }
 
-func (c *chaos) crashPostgres() (string, func()) {
-	c.must(c.postgres.Restart(c.t.Context(), devstack.Immediate))
-	return "Postgres", nil
+func (c *chaos) crashDatabase() (string, func()) {
+	c.must(c.db.restart(c.t.Context(), true))
+	return "the database", nil
 }
 
 func (c *chaos) stopKafka() (string, func()) {
@@ -222,7 +236,7 @@ func (c *chaos) rollRestart() (string, func()) {
 // rollFile gives each node a file in which some tables have another delay.
 func (c *chaos) rollFile() (string, func()) {
 	c.file++
-	return c.roll(func(id string) { c.rule(id, c.rules()) })
+	return c.roll(func(id string) { c.rule(id, c.file) })
 }
 
 // roll stops and starts one node after the other, as an operator would: the next one once the last one is back.

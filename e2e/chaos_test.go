@@ -7,11 +7,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
-	"strings"
 	"testing"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // chaos is an arena in which faults happen, round after round. After each round everything is healed, the load rests,
@@ -22,7 +19,7 @@ type chaos struct {
 	dice    *rand.Rand
 	bulks   *bulks
 	hurt    map[string]bool // nodes that something is being done to
-	servers int             // of Postgres and Kafka, that are away
+	servers int             // that are away
 	cuts    int             // of the lines, that last
 	lost    bool            // what is on one of the disks, until all nodes are well again
 	file    int             // version that was rolled out last
@@ -35,6 +32,7 @@ type chaos struct {
 const (
 	chaosRows    = 1_000_000
 	shortRows    = 150_000
+	fewRows      = 40_000
 	chaosWriters = 7
 )
 
@@ -52,52 +50,50 @@ func TestChaos(t *testing.T) {
 		if bug := os.Getenv(plantedBug); bug != "" {
 			f = chaotic.with(bug)
 		}
-		c := newChaos(t, f, shortRows)
-		c.fixedSet()
+		c := newChaos(t, f, sourceOfChaos(), shortRows)
+		c.once(faults())
 		c.end()
 		return
 	}
-	c := newChaos(t, chaotic, chaosRows)
+	c := newChaos(t, chaotic, sourceOfChaos(), chaosRows)
 	c.load.pace = chaosWriters
 	c.goOn(minutes)
 	c.end()
 	c.tally.valid(t, minutes)
 }
 
-// newChaos starts the cluster. The large table is filled before anybody looks.
-func newChaos(t testing.TB, f flavour, rows int) *chaos {
-	t.Helper()
-	c := &chaos{hurt: map[string]bool{}, tally: &tally{rows: rows}}
-	c.arena = newArena(t, "chaos", f, "")
-	c.dice = rand.New(rand.NewPCG(c.load.seed, 1))
-	execute(t, c.load.url, "CREATE TABLE big (id int PRIMARY KEY, n int NOT NULL DEFAULT 0) WITH (fillfactor = 50)",
-		fmt.Sprintf("INSERT INTO big SELECT generate_series(1, %d)", rows))
-	c.bulks = newBulks(c.load.topic("big"), rows)
-	for _, id := range trioIDs {
-		c.rule(id, c.rules())
+// A MySQL and a MariaDB take the faults that have most to do with their log. E2E_CHAOS_SOURCE lets TestChaos have all of them.
+func TestChaosOfMySQLAndMariaDB(t *testing.T) {
+	for _, source := range []string{"mysql", "mariadb"} {
+		t.Run(source, func(t *testing.T) {
+			c := newChaos(t, chaoticRaced, source, fewRows)
+			c.once(faultsOf(t, "kill -9 of the leader", "the database restarts, as in a crash", "SIGSTOP of the leader", "the database restarts, in order",
+				"the leader does not reach database and Kafka", "two nodes are down", "Kafka is stopped"))
+			c.end()
+		})
 	}
+}
+
+// newChaos starts the cluster. The large table is filled before anybody looks.
+func newChaos(t testing.TB, f flavour, source string, rows int) *chaos {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("needs real servers, and -short starts none")
+	}
+	c := &chaos{hurt: map[string]bool{}, tally: &tally{rows: rows}}
+	c.arena = newArena(t, f, startDatabase(t, source, rows))
+	c.dice = rand.New(rand.NewPCG(c.load.seed, 1))
+	c.bulks = newBulks(c.load.topic("big"), rows)
 	c.start(t, trioIDs...)
 	c.whole(t)
-	c.samples, c.seen = watchCluster(t, c.load.url, c.slot, c.sites["a"], c.sites["b"], c.sites["c"])
+	c.samples, c.seen = watchCluster(t, c.db.place, c.db.forgotten(), c.sites["a"], c.sites["b"], c.sites["c"])
 	c.auditor = newAuditor(c)
 	return c
 }
 
-// rules are those of the load, of which some change their delay from one version of the file to the next.
-func (c *chaos) rules() string {
-	delays := [...]struct{ entries, coded string }{{"5s", "0"}, {"12s", "8s"}}[c.file%2]
-	return strings.NewReplacer("{entries}", delays.entries, "{coded}", delays.coded, "{p}", c.load.topics).Replace(`
-- {match: public.Order Items, topic: '{p}-orders', delay: 8s}
-- {match: Shop Floor.*, topic: '{p}-works', delay: 8s}
-- {match: public.entries, key: [code, line], topic: '{p}-entries', delay: {entries}}
-- {match: public.coded, key: [code], topic: '{p}-coded', delay: {coded}}
-- {match: public.*, topic: '{p}-{table}', delay: 8s}`)
-}
-
-// fixedSet has each kind of fault once, and is over soon.
-func (c *chaos) fixedSet() {
+// once has each of these faults once, and is over soon.
+func (c *chaos) once(all []fault) {
 	c.t.Helper()
-	all := faults()
 	for i := range all {
 		all[i].least, all[i].most = 300*time.Millisecond, 1500*time.Millisecond
 	}
@@ -169,12 +165,23 @@ func (c *chaos) complete() {
 // flows waits until all that was written until now is published, unless the pipeline has stopped.
 func (c *chaos) flows() {
 	c.t.Helper()
-	drains(c.t, c.load.url, c.slot, func() {
-		if ids := c.unhurt(); len(ids) > 0 {
-			if p, err := c.sites[ids[0]].pipeline(c.t.Context()); err == nil && p.State == "stopped" {
-				c.t.Fatalf("the pipeline has stopped: %s", p.Error)
-			}
+	end := c.db.written(c.t)
+	eventually(c.t, 2*time.Minute, func() string {
+		ids := c.unhurt()
+		if len(ids) == 0 {
+			return "there is nobody to ask"
 		}
+		p, err := c.sites[ids[0]].pipeline(c.t.Context())
+		switch {
+		case err != nil:
+			return err.Error()
+		case p.State == "stopped":
+			c.t.Fatalf("the pipeline has stopped: %s", p.Error)
+		}
+		if at, err := c.db.place(p.Position); err != nil || at < end {
+			return fmt.Sprintf("the pipeline is %s at %s (%v), want it to be %d places further: %s", p.State, p.Position, err, end-at, p.Error)
+		}
+		return ""
 	})
 }
 
@@ -211,19 +218,11 @@ func (c *chaos) inflict(f fault, meanwhile ...fault) {
 func (c *chaos) sweep() {
 	c.t.Helper()
 	before := ends(c.t, c.brokers, c.bulks.topic).total()
-	connected(c.t, c.load.url, func(conn *pgx.Conn) {
-		for committed := false; !committed; {
-			var err error
-			committed, err = c.load.transact(c.t.Context(), conn, c.dice, func(s *step, ctx context.Context) error {
-				c.bulks.began[s.id] = true
-				_, err := s.tx.Exec(ctx, "UPDATE big SET n = n + 1")
-				return err
-			})
-			if err != nil {
-				c.t.Fatal(err)
-			}
-		}
-	})
+	for committed := false; !committed; {
+		var err error
+		committed, err = c.db.sweep(c.t.Context(), c.dice, func(tx int64) { c.bulks.began[tx] = true })
+		c.must(err)
+	}
 	part := before + 1 + c.dice.Int64N(int64(c.bulks.rows)/2)
 	eventually(c.t, 2*time.Minute, func() string {
 		if end := ends(c.t, c.brokers, c.bulks.topic).total(); end < part {

@@ -23,14 +23,13 @@ type stand struct {
 	samples *watcher
 	seen    *observer
 	events  []event
-	frozen  map[string]*node
 }
 
 // newStand starts nothing but writes the files.
 func newStand(t testing.TB, name string) *stand {
 	t.Helper()
 	seed := seeded(t)
-	s := &stand{t: t, rng: rand.New(rand.NewPCG(seed, writers)), brokers: devtest.Kafka(t).Brokers(), slot: "kafkasync_" + name, frozen: map[string]*node{}}
+	s := &stand{t: t, rng: rand.New(rand.NewPCG(seed, writers)), brokers: devtest.Kafka(t).Brokers(), slot: "kafkasync_" + name}
 	s.load = newLoad(devtest.Database(t), devtest.Topic(t), seed)
 	execute(t, s.load.url, schema)
 	s.trio = newTrio(t, raced, fmt.Sprintf("brokers: [%s]\ntopics: {partitions: %d}", s.brokers, partitions), pipelineText(name, s.load.url, s.load.tables()))
@@ -42,7 +41,7 @@ func (s *stand) begin() {
 	s.t.Helper()
 	s.whole(s.t)
 	s.load.start(s.t)
-	s.samples, s.seen = watchCluster(s.t, s.load.url, s.slot, s.sites["a"], s.sites["b"], s.sites["c"])
+	s.samples, s.seen = watchCluster(s.t, placeIn, confirmed(s.load.url, s.slot), s.sites["a"], s.sites["b"], s.sites["c"])
 	s.load.goesOn(s.t)
 }
 

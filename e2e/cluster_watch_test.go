@@ -5,19 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
-
-	"github.com/kafkasync/kafkasync/internal/web"
 )
 
 // observer looks at the checkpoint of a cluster all the time, from whichever node answers.
 type observer struct {
 	sites []*site
+	place func(position string) (uint64, error)
 
 	mu    sync.Mutex
 	epoch uint64
@@ -57,7 +55,7 @@ func (o *observer) lookAt(ctx context.Context, s *site) (uint64, error) {
 	if p.Holder != status.Cluster.Leader {
 		return 0, errors.New("nobody has the lease")
 	}
-	lsn, err := lsnOf(p)
+	lsn, err := o.place(p.Position)
 	if err != nil {
 		return 0, err
 	}
@@ -82,16 +80,14 @@ func (o *observer) problems() []string {
 	return slices.Clone(o.back)
 }
 
-func lsnOf(p web.Pipeline) (uint64, error) {
-	return parseLSN(p.Position[strings.LastIndexByte(p.Position, ':')+1:])
-}
-
-// watchCluster is watch for a cluster.
-func watchCluster(t testing.TB, url, slot string, sites ...*site) (*watcher, *observer) {
+// watchCluster is watch for a cluster. Without a slot there is only the checkpoint.
+func watchCluster(t testing.TB, place func(string) (uint64, error), slot func(context.Context) (uint64, error), sites ...*site) (*watcher, *observer) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	w, o := &watcher{stop: cancel}, &observer{sites: sites}
-	w.every(ctx, 10*time.Millisecond, "the slot", confirmed(url, slot))
+	w, o := &watcher{stop: cancel}, &observer{sites: sites, place: place}
+	if slot != nil {
+		w.every(ctx, 10*time.Millisecond, "the slot", slot)
+	}
 	w.every(ctx, 50*time.Millisecond, "the checkpoint", o.look)
 	return w, o
 }

@@ -114,19 +114,19 @@ func (l *load) present(name string) life {
 
 // excuses gives every table that is still there the gaps that are registered, and
 // returns what they excuse. A gap of a table that nobody touched is a problem.
-func (l *load) excuses(gaps []web.Gap) (excused, []string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+func (c *crew) excuses(gaps []web.Gap) (excused, []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	var problems []string
 	for _, g := range gaps {
 		name := strings.TrimPrefix(g.Table, "public.")
-		if l.lives[name] == nil {
+		if c.lives[name] == nil {
 			problems = append(problems, fmt.Sprintf("%s has a gap from %q to %q (%s), and nobody has touched it", g.Table, g.From, g.To, g.Cause))
 		}
 	}
 	out := excused{}
-	for _, name := range l.names {
-		lives := slices.Clone(l.lives[name])
+	for _, name := range c.names {
+		lives := slices.Clone(c.lives[name])
 		if len(lives) == 0 {
 			lives = []life{{}}
 		}
@@ -136,7 +136,7 @@ func (l *load) excuses(gaps []web.Gap) (excused, []string) {
 				problems = append(problems, err.Error())
 			}
 		}
-		out[l.topic(name)] = lives
+		out[c.topic(name)] = lives
 	}
 	return out, problems
 }

@@ -14,7 +14,7 @@ import (
 
 // The ends of lines that are no nodes.
 const (
-	toPostgres = "postgres"
+	toDatabase = "database"
 	toKafka    = "kafka"
 )
 
@@ -68,7 +68,7 @@ func (l *lines) isolate(id string) {
 }
 
 // strand lets a node hear nothing of the servers any more. The nodes still hear each other.
-func (l *lines) strand(id string) { l.silence([2]string{id, toPostgres}, [2]string{id, toKafka}) }
+func (l *lines) strand(id string) { l.silence([2]string{id, toDatabase}, [2]string{id, toKafka}) }
 
 // silence stops all connections between these ends where they are, in both directions.
 func (l *lines) silence(ways ...[2]string) {

@@ -5,10 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"sync"
-	"sync/atomic"
-	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -16,57 +12,24 @@ import (
 	"github.com/kafkasync/kafkasync"
 )
 
-const (
-	writers    = 4
-	maxWriters = 16
-	partitions = 3
-	// every writer begins a transaction that often, if it keeps up: some 300 a second in all.
-	txEvery = 13 * time.Millisecond
-)
-
-// load writes transactions of every kind until it is stopped, and remembers
-// what must come of those that committed.
+// load writes transactions of every kind to a Postgres.
 type load struct {
-	url    string
-	topics string // prefix
-	seed   uint64
-	ledger *ledger
+	*crew
 
-	serial atomic.Int64 // of transactions
-	ids    atomic.Int64 // of rows
-	pace   int          // writers
-	stop   chan struct{}
-	wait   sync.WaitGroup
-	failed chan error // what a writer did not expect
-
-	mu    sync.Mutex
-	kinds []*kind  // that are written to now
-	names []string // of topics
-	lives map[string][]life
+	url   string
+	kinds []*kind // that are written to now; the crew's lock guards them
 }
 
 func newLoad(url, topics string, seed uint64) *load {
-	l := &load{
-		url: url, topics: topics, seed: seed, ledger: newLedger(), kinds: kinds(), lives: map[string][]life{},
-		pace: writers, failed: make(chan error, maxWriters),
-		names: []string{"ledger", "wide", "scratch"},
-	}
+	l := &load{crew: newCrew(topics, seed, "ledger", "wide", "scratch"), url: url, kinds: kinds()}
 	for _, k := range l.kinds {
 		l.names = append(l.names, k.name)
 	}
-	return l
-}
-
-func (l *load) topic(table string) string { return l.topics + "-" + table }
-
-func (l *load) topicNames() []string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var all []string
-	for _, name := range l.names {
-		all = append(all, l.topic(name))
+	l.open = func(ctx context.Context, _ int) (session, error) {
+		conn, err := l.connect(ctx)
+		return &postgresSession{load: l, conn: conn}, err
 	}
-	return all
+	return l
 }
 
 // any is a kind of rows to write to.
@@ -74,67 +37,6 @@ func (l *load) any(rng *rand.Rand) *kind {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.kinds[rng.IntN(len(l.kinds))]
-}
-
-// start begins to write, again after finish. It goes on over every failure of the server.
-func (l *load) start(t testing.TB) {
-	t.Helper()
-	ctx := t.Context()
-	l.stop = make(chan struct{})
-	first := uint64(l.serial.Load()) // so that it does not do the same again
-	for w := range l.pace {
-		l.wait.Go(func() {
-			if err := l.write(ctx, rand.New(rand.NewPCG(l.seed, first+uint64(w)))); err != nil {
-				l.failed <- err
-			}
-		})
-	}
-}
-
-// finish ends the writers; whatever was under way is finished.
-func (l *load) finish(t testing.TB) {
-	t.Helper()
-	close(l.stop)
-	l.wait.Wait()
-	l.goesWell(t)
-}
-
-// goesWell fails the test if a writer had to give up.
-func (l *load) goesWell(t testing.TB) {
-	t.Helper()
-	select {
-	case err := <-l.failed:
-		t.Fatal(err)
-	default:
-	}
-}
-
-func (l *load) write(ctx context.Context, rng *rand.Rand) error {
-	tick := time.NewTicker(txEvery)
-	defer tick.Stop()
-	var conn *pgx.Conn
-	defer func() {
-		if conn != nil {
-			_ = conn.Close(ctx)
-		}
-	}()
-	for {
-		select {
-		case <-l.stop:
-			return nil
-		case <-tick.C:
-		}
-		if conn == nil || conn.IsClosed() {
-			var err error
-			if conn, err = l.connect(ctx); err != nil {
-				conn = nil // the server is away, which is what some tests are about
-				continue
-			}
-		}
-		if _, err := l.transact(ctx, conn, rng, (*step).some); err != nil {
-			return err
-		}
-	}
 }
 
 // connect opens a connection on which no statement outlives a change of its tables.
@@ -146,6 +48,20 @@ func (l *load) connect(ctx context.Context) (*pgx.Conn, error) {
 	config.DefaultQueryExecMode = pgx.QueryExecModeExec
 	return pgx.ConnectConfig(ctx, config)
 }
+
+type postgresSession struct {
+	load *load
+	conn *pgx.Conn
+}
+
+func (s *postgresSession) ended() bool { return s.conn.IsClosed() }
+
+func (s *postgresSession) transact(ctx context.Context, rng *rand.Rand) error {
+	_, err := s.load.transact(ctx, s.conn, rng, (*step).some)
+	return err
+}
+
+func (s *postgresSession) close(ctx context.Context) { _ = s.conn.Close(ctx) } // nothing depends on how it goes
 
 // transact runs one transaction, and reports whether it is known to have
 // committed. Its error is what the load did not expect.

@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
-	"testing"
 
 	"github.com/go-mysql-org/go-mysql/client"
 	gomysql "github.com/go-mysql-org/go-mysql/mysql"
@@ -20,92 +18,116 @@ import (
 
 // mysqlSchema has a table of the ledger, one with rows of each writer, and one with a key of two columns.
 const mysqlSchema = `CREATE TABLE ledger (id BIGINT PRIMARY KEY);
-	CREATE TABLE items (id BIGINT PRIMARY KEY, owner INT NOT NULL, n INT NOT NULL DEFAULT 0, name VARCHAR(40) CHARACTER SET latin1);
+	CREATE TABLE items (id BIGINT PRIMARY KEY, owner INT NOT NULL, n INT NOT NULL DEFAULT 0, name VARCHAR(40) CHARACTER SET latin1, KEY (owner));
 	CREATE TABLE pairs (tenant VARCHAR(20) COLLATE utf8mb4_bin, n BIGINT, PRIMARY KEY (tenant, n))`
 
-// mysqlLoad writes transactions to a MySQL or MariaDB until it is stopped, and
-// remembers what must come of those that committed.
+// mysqlLoad writes transactions to a MySQL or MariaDB.
 type mysqlLoad struct {
+	*crew
+
 	server   *devstack.MySQL
 	database string
-	topics   string // prefix
-	ledger   *ledger
-	serial   atomic.Int64 // of transactions
-	ids      atomic.Int64 // of rows
-	stop     chan struct{}
-	wait     sync.WaitGroup
-	failed   chan error
 }
 
-func newMySQLLoad(server *devstack.MySQL, database, topics string) *mysqlLoad {
-	return &mysqlLoad{
-		server: server, database: database, topics: topics, ledger: newLedger(), stop: make(chan struct{}), failed: make(chan error, writers),
-	}
+func newMySQLLoad(server *devstack.MySQL, database, topics string, seed uint64) *mysqlLoad {
+	l := &mysqlLoad{crew: newCrew(topics, seed, "ledger", "items", "pairs"), server: server, database: database}
+	l.open = func(ctx context.Context, writer int) (session, error) { return l.join(ctx, writer) }
+	return l
 }
 
-func (l *mysqlLoad) topic(table string) string { return l.topics + "-" + table }
-
-func (l *mysqlLoad) topicNames() []string {
-	return []string{l.topic("ledger"), l.topic("items"), l.topic("pairs")}
+// mysqlSession is a writer with rows of its own, so that it knows what a statement does to which of them.
+type mysqlSession struct {
+	load  *mysqlLoad
+	conn  *client.Conn
+	owner int
+	mine  []int64 // rows that are there
+	lost  bool
 }
 
-func (l *mysqlLoad) start(t testing.TB, seed uint64) {
-	t.Helper()
-	ctx := t.Context()
-	for w := range writers {
-		l.wait.Go(func() {
-			if err := l.write(ctx, w, rand.New(rand.NewPCG(seed, uint64(w)))); err != nil {
-				l.failed <- err
-			}
-		})
-	}
-}
-
-// finish ends the writers; whatever was under way is finished.
-func (l *mysqlLoad) finish(t testing.TB) {
-	t.Helper()
-	close(l.stop)
-	l.wait.Wait()
-	select {
-	case err := <-l.failed:
-		t.Fatal(err)
-	default:
-	}
-}
-
-func (l *mysqlLoad) write(ctx context.Context, owner int, rng *rand.Rand) error {
+// join connects a writer, who looks which of his rows are there: how his last transaction ended he may not have heard.
+func (l *mysqlLoad) join(ctx context.Context, owner int) (*mysqlSession, error) {
 	conn, err := l.server.Connect(ctx, l.database)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer conn.Close()
+	s := &mysqlSession{load: l, conn: conn, owner: owner}
 	// So that writers lock no rows of one another.
-	if _, err := conn.Execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"); err != nil {
-		return err
+	_, err = conn.Execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+	if err == nil && l.server.Flavour() == "mysql" && owner%2 != 0 {
+		_, err = conn.Execute("SET SESSION binlog_transaction_compression = ON")
 	}
-	var mine []int64
-	for {
-		select {
-		case <-l.stop:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		default:
-		}
-		s := &mysqlStep{load: l, conn: conn, rng: rng, owner: owner, mine: append([]int64(nil), mine...), did: changes{}}
-		committed, err := s.transact()
-		if err != nil {
-			return err
-		}
-		if committed {
-			mine = s.mine
-		}
+	var rows *gomysql.Result
+	if err == nil {
+		rows, err = conn.Execute(fmt.Sprintf("SELECT id FROM items WHERE owner = %d ORDER BY id", owner))
 	}
+	for i := 0; err == nil && i < rows.RowNumber(); i++ {
+		var id int64
+		id, err = rows.GetInt(i, 0)
+		s.mine = append(s.mine, id)
+	}
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return s, nil
+}
+
+func (s *mysqlSession) ended() bool { return s.lost }
+
+func (s *mysqlSession) close(context.Context) { _ = s.conn.Close() } // nothing depends on how it goes
+
+func (s *mysqlSession) transact(_ context.Context, rng *rand.Rand) error {
+	_, err := s.attempt(rng, (*mysqlStep).some)
+	return err
+}
+
+// attempt runs one transaction, and reports whether it is known to have committed. Its error is what the load did not expect.
+func (s *mysqlSession) attempt(rng *rand.Rand, do func(*mysqlStep) error) (bool, error) {
+	if err := s.conn.Begin(); err != nil {
+		return false, s.expected(err)
+	}
+	id := s.load.serial.Add(1)
+	step := &mysqlStep{load: s.load, id: id, conn: s.conn, rng: rng, owner: s.owner, mine: slices.Clone(s.mine), did: changes{}}
+	err := do(step)
+	if err == nil {
+		step.note("ledger", strconv.FormatInt(id, 10), kafkasync.Created)
+		err = step.run("INSERT INTO ledger VALUES (%d)", id)
+	}
+	if err != nil || rng.IntN(20) == 0 {
+		s.load.ledger.enter(id, step.did, rolledBack)
+		s.lost = s.conn.Rollback() != nil // with which it ends as well
+		return false, s.expected(err)
+	}
+	s.load.ledger.enter(id, step.did, unknown) // before COMMIT, because nobody knows where it will break
+	if err := s.conn.Commit(); err != nil {
+		s.lost = true
+		return false, s.expected(err)
+	}
+	s.load.ledger.enter(id, step.did, committed)
+	s.mine = step.mine
+	return true, nil
+}
+
+// expected passes over what belongs to a load: deadlocks, and servers that end.
+func (s *mysqlSession) expected(err error) error {
+	const killed = 1927 // says MariaDB, whose connections end before it does
+	var answer *gomysql.MyError
+	switch {
+	case err == nil:
+		return nil
+	case !errors.As(err, &answer): // the connection
+	case answer.Code == gomysql.ER_LOCK_DEADLOCK:
+		return nil
+	case !slices.Contains([]uint16{gomysql.ER_SERVER_SHUTDOWN, gomysql.ER_QUERY_INTERRUPTED, killed}, answer.Code):
+		return fmt.Errorf("the load failed: %w", err)
+	}
+	s.lost = true
+	return nil
 }
 
 // mysqlStep is one transaction under way.
 type mysqlStep struct {
 	load  *mysqlLoad
+	id    int64 // in the ledger
 	conn  *client.Conn
 	rng   *rand.Rand
 	owner int
@@ -123,36 +145,6 @@ func (s *mysqlStep) run(sql string, args ...any) error {
 		result.Close()
 	}
 	return err
-}
-
-// transact reports whether it has committed.
-func (s *mysqlStep) transact() (bool, error) {
-	if err := s.conn.Begin(); err != nil {
-		return false, err
-	}
-	id := s.load.serial.Add(1)
-	err := s.some()
-	if err == nil {
-		s.note("ledger", strconv.FormatInt(id, 10), kafkasync.Created)
-		err = s.run("INSERT INTO ledger VALUES (%d)", id)
-	}
-	var deadlock *gomysql.MyError
-	rolls := s.rng.IntN(15) == 0
-	switch {
-	case errors.As(err, &deadlock) && deadlock.Code == gomysql.ER_LOCK_DEADLOCK:
-		rolls = true
-	case err != nil:
-		return false, fmt.Errorf("the load failed: %w", err)
-	}
-	if rolls {
-		s.load.ledger.enter(id, s.did, rolledBack)
-		return false, s.conn.Rollback()
-	}
-	if err := s.conn.Commit(); err != nil {
-		return false, fmt.Errorf("the load failed: %w", err)
-	}
-	s.load.ledger.enter(id, s.did, committed)
-	return true, nil
 }
 
 // some does a few things at random.
@@ -210,7 +202,7 @@ func (s *mysqlStep) remove() error {
 	}
 	s.mine = append(s.mine[:at], s.mine[at+1:]...)
 	s.note("items", strconv.FormatInt(id, 10), kafkasync.Deleted)
-	if len(s.mine) < 200 {
+	if len(s.mine) < 60 {
 		return s.run("DELETE FROM items WHERE id = %d", id)
 	}
 	for _, id := range s.mine { // and the rest with it

@@ -146,19 +146,6 @@ func (o *outage) startKafka(t *testing.T) {
 	}
 }
 
-// goesOn waits until the load has written some more.
-func (l *load) goesOn(t testing.TB) {
-	t.Helper()
-	want := l.ledger.size() + 300
-	eventually(t, time.Minute, func() string {
-		l.goesWell(t)
-		if got := l.ledger.size(); got < want {
-			return fmt.Sprintf("the load is at %d transactions, want %d", got, want)
-		}
-		return ""
-	})
-}
-
 func (o *outage) postgresAway(t *testing.T) {
 	o.begin(t, "postgres_away", raced)
 	n := o.site.start(t)

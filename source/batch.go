@@ -6,8 +6,8 @@ const chunk = 64 << 10
 // Batch is a run of changes in commit order. If Pos is set, the stream may be
 // opened again at Pos once these changes, and all before them, are durable
 // elsewhere: Pos is the end of the last transaction that is complete in this
-// batch. Changes of a transaction that is still open may follow it. A batch
-// without changes moves Pos over log that held nothing for us.
+// batch, or of an earlier one while the server itself may still lose what follows. Changes of a transaction
+// that is still open may follow it. A batch without changes moves Pos over log that held nothing for us.
 //
 // A Batch keeps its memory across Reset, so that reading does not allocate per
 // row. The zero Batch is ready to use.

@@ -35,8 +35,13 @@ func (l *List) report(id string, severity kafkasync.Severity, why, fix, what str
 	l.problems = append(l.problems, kafkasync.Finding{ID: id, Severity: severity, What: what, Why: why, Fix: fix})
 }
 
-// Okf says that a check passed, unless it has reported a problem.
-func (l *List) Okf(id, what string, args ...any) { l.Hintf(id, "", "", what, args...) }
+// Okf says that a check passed, unless it has reported a problem, or has a hint, which says so as well.
+func (l *List) Okf(id, what string, args ...any) {
+	hinted := func(f kafkasync.Finding) bool { return f.ID == id && f.Why != "" }
+	if !slices.ContainsFunc(l.fine, hinted) {
+		l.Hintf(id, "", "", what, args...)
+	}
+}
 
 // Hintf is Okf with what could be better still.
 func (l *List) Hintf(id, why, fix, what string, args ...any) {

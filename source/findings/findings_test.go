@@ -32,11 +32,13 @@ func TestAProblemTakesBackThatItsCheckHadPassed(t *testing.T) {
 	l.Warnf("A1", "why", "fix", "%d is wrong", 7)
 	l.Hintf("A1", "", "", "passed after all")
 	l.Errorf("A3", "why", "fix", "broken")
+	l.Hintf("A4", "why", "fix", "could be better")
+	l.Okf("A4", "is as good as can be")
 	var got []string
 	for _, f := range l.All() {
 		got = append(got, fmt.Sprintf("%s %s %s", f.ID, f.Severity, f.What))
 	}
-	want := "A1 warning 7 is wrong|A3 error broken|A2 ok this is well"
+	want := "A1 warning 7 is wrong|A3 error broken|A2 ok this is well|A4 ok could be better"
 	if text := strings.Join(got, "|"); text != want {
 		t.Errorf("got %s, want %s", text, want)
 	}

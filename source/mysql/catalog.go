@@ -42,7 +42,7 @@ func (l lookup) describe(ctx context.Context, schema, table string) (*tableInfo,
 		quoteText(schema), quoteText(table))
 	doing := fmt.Sprintf("asking for the columns of %s.%s", schema, table)
 	rows, err := c.askTexts(ctx, doing,
-		"SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, CHARACTER_SET_NAME, COALESCE(DATETIME_PRECISION, 0) FROM information_schema.COLUMNS"+where+" ORDER BY ORDINAL_POSITION")
+		"SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, CHARACTER_SET_NAME, COALESCE(DATETIME_PRECISION, 0), GENERATION_EXPRESSION = 'ROW END' FROM information_schema.COLUMNS"+where+" ORDER BY ORDINAL_POSITION")
 	if err != nil || len(rows) == 0 {
 		return nil, err
 	}
@@ -57,6 +57,7 @@ func (l lookup) describe(ctx context.Context, schema, table string) (*tableInfo,
 		if c.fraction, err = strconv.Atoi(row[4]); err != nil {
 			return nil, fmt.Errorf("%s: the precision of %q: %w", doing, c.name, err)
 		}
+		c.rowEnd = row[5] == "1"
 		info.columns = append(info.columns, c)
 	}
 	for _, row := range key {
@@ -89,7 +90,7 @@ func describeColumn(name, dataType, columnType, charset string) columnInfo {
 // captured lists the tables that there are, of those that a rule captures.
 func (s *Source) captured(ctx context.Context, c *session) ([]string, error) {
 	rows, err := c.askTexts(ctx, "asking for the tables",
-		"SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE' ORDER BY 1, 2")
+		"SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY 1, 2")
 	if err != nil {
 		return nil, err
 	}

@@ -71,10 +71,13 @@ func (c *checkup) run(ctx context.Context) {
 		return
 	}
 	defer hangUp(c.conn)
+	c.checkLine(ctx)
 	c.checkLog(c.server)
 	c.checkPositions(c.server)
 	c.checkKeeping(c.server)
+	c.checkManaged(ctx)
 	c.checkReplica(ctx)
+	c.checkWaiting(c.server)
 	c.checkReaders(ctx)
 	c.checkTransactions(ctx)
 	if err := c.look(ctx); err != nil {

@@ -22,6 +22,7 @@ func (c *checkup) connect(ctx context.Context) bool {
 			c.checkPositions(server)
 			c.checkKeeping(server)
 			c.checkApplied(server)
+			c.checkWaiting(server)
 			hangUp(conn)
 		}
 	}
@@ -44,7 +45,7 @@ func (c *checkup) connect(ctx context.Context) bool {
 func (c *checkup) open(ctx context.Context, host string) (*client.Conn, facts) {
 	limit, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	conn, _, err := c.source.login(limit, host)
+	conn, secure, err := c.source.login(limit, host)
 	if err != nil {
 		c.failed("M19", err)
 		return nil, facts{}
@@ -64,6 +65,7 @@ func (c *checkup) open(ctx context.Context, host string) (*client.Conn, facts) {
 		hangUp(conn)
 		return nil, facts{}
 	}
+	server.encrypted = secure != nil
 	return conn, server
 }
 

@@ -59,6 +59,27 @@ func (c *checkup) checkApplied(f facts) {
 	c.Okf("M12", "what a replica gets is committed in the order of its primary")
 }
 
+// checkWaiting looks whether a server commits only what a replica has as well. Else one that is promoted may lack what was published.
+func (c *checkup) checkWaiting(f facts) {
+	switch {
+	case len(c.source.to.hosts) == 1:
+		return
+	case f.on("wsrep_on") || f.variables["group_replication_group_name"] != "":
+		c.Okf("M33", "the servers of its cluster commit together")
+		return
+	}
+	enabled, _ := f.either("rpl_semi_sync_source_enabled", "rpl_semi_sync_master_enabled")
+	point, waits := f.either("rpl_semi_sync_source_wait_point", "rpl_semi_sync_master_wait_point")
+	const why = "after a failover, the new primary may lack what was published, and the pipeline stops"
+	if f.on(enabled) && !f.is(point, "AFTER_SYNC") {
+		c.Warnf("M33", why, c.lasting(point, "'AFTER_SYNC'"), "%s commits before it waits for a replica: %s is %s", f.name(), point, waits)
+	}
+	if !f.on(enabled) && !f.standby {
+		c.Hintf("M33", why, "replicate semi-synchronously, with AFTER_SYNC as the wait point and a long timeout: docs/mysql.md", "%s does not wait for a replica before it commits", f.name())
+	}
+	c.Okf("M33", "a transaction is committed only when a replica has it")
+}
+
 // denied reports whether the user lacks a privilege.
 func denied(err error) bool {
 	var answer *mysql.MyError

@@ -1,7 +1,9 @@
 package mysql
 
 import (
+	"context"
 	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -96,5 +98,26 @@ func (c *checkup) checkKeeping(f facts) {
 		c.Warnf("M13", why, fix, "%s keeps its log for %s only", f.name(), kept)
 	default:
 		c.Okf("M13", "the server keeps its log for %d days", int(kept/(24*time.Hour)))
+	}
+}
+
+// checkManaged looks at what Amazon's RDS has in place of the server's own settings.
+func (c *checkup) checkManaged(ctx context.Context) {
+	const fix = "CALL mysql.rds_set_configuration('binlog retention hours', 168);"
+	rows, err := askTexts(ctx, c.conn, "asking how long RDS keeps the log", "SELECT value FROM mysql.rds_configuration WHERE name = 'binlog retention hours'")
+	if err != nil || len(rows) != 1 {
+		return // no other server has it
+	}
+	const why = "what was not read by then cannot be read any more, and a gap is recorded"
+	hours, err := strconv.Atoi(rows[0][0])
+	switch {
+	case rows[0][0] == "":
+		c.Errorf("M14", why, fix, "RDS throws its log away as soon as it needs it no more itself")
+	case err != nil:
+		c.failed("M14", fmt.Errorf("asking how long RDS keeps the log: %w", err))
+	case hours < 24:
+		c.Warnf("M14", why, fix, "RDS keeps its log for %d hours only", hours)
+	default:
+		c.Okf("M14", "RDS keeps its log for %d hours", hours)
 	}
 }

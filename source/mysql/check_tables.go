@@ -68,7 +68,7 @@ func (c *checkup) checkTables() {
 				fmt.Sprintf("ALTER TABLE %s ENGINE = InnoDB;", t.quoted()), "%s is not InnoDB but %s", t.full(), t.engine)
 		}
 		if t.kind == "SYSTEM VERSIONED" {
-			c.Warnf("R10", "each change writes a row of the past, too, which is a message as well",
+			c.Warnf("R10", "each change writes a row of the past, too, which is a message as well (c), and a row that is deleted is one that is changed (u)",
 				"refetch by id, as the guide for consumers says; or skip: true in a rule for it", "%s is system-versioned", t.full())
 		}
 		if t.partitioned {

@@ -174,7 +174,7 @@ func TestAHealthyServerShowsWhatWasLookedAt(t *testing.T) {
 			ids = append(ids, f.ID)
 		}
 		want := []string{
-			"M02", "M01", "M03", "M04", "M06", "M09", "M08", "M13", "M11", "M10", "M25", "M31",
+			"M02", "M01", "M26", "M28", "M29", "M03", "M04", "M06", "M09", "M08", "M13", "M11", "M10", "M25", "M31",
 			"T01", "T02", "M20", "T03", "M21", "M22", "M05", "M07", "M23", "M32", "M15", "M16", "M18", "M19",
 		}
 		if server.Flavour() == mysql.MariaDB {
@@ -403,6 +403,79 @@ func TestAWrongServerIsTold(t *testing.T) {
 		if found := p.problems(t); len(found) != 1 || found[0].ID != "M19" || !strings.Contains(found[0].What, "nothing listens") {
 			t.Errorf("got %+v, want M19 alone", found)
 		}
+	})
+}
+
+func TestABalancerIsTold(t *testing.T) {
+	onOwn(t, nil, func(t *testing.T, other *devstack.MySQL) {
+		server := flavours[spelt(other.Flavour())](t)
+		p := admit(t, server)
+		if err := other.CreateUser(t.Context(), p.user, map[string]string{mysql.MySQL: "caching_sha2_password", mysql.MariaDB: "mysql_native_password"}[other.Flavour()], "secret"); err != nil {
+			t.Fatal(err)
+		}
+		balancer := newWire(t, server.Addr(), other.Addr())
+		p.cfg.URL = strings.Replace(p.cfg.URL, server.Addr(), balancer.addr(), 1)
+		p.diagnosed(t, fails, "M29", "lead to two servers")
+		p.cfg.URL = strings.Replace(p.cfg.URL, balancer.addr(), newWire(t, server.Addr()).addr(), 1)
+		p.only(t)
+	})
+}
+
+func TestAClockThatIsWrongIsTold(t *testing.T) {
+	onOwn(t, nil, func(t *testing.T, server *devstack.MySQL) {
+		p := admit(t, server)
+		p.only(t)
+		for _, wrong := range []string{"+ 100", "- 100"} {
+			// What the server runs for whoever connects and is no administrator.
+			p.do(t, "SET GLOBAL init_connect = 'SET timestamp = UNIX_TIMESTAMP() "+wrong+"'")
+			p.diagnosed(t, warns, "M28", "differ by 1m")
+		}
+		p.do(t, "SET GLOBAL init_connect = ''")
+		p.only(t)
+	})
+}
+
+func TestWhetherTheConnectionIsEncryptedIsTold(t *testing.T) {
+	p := admit(t, ownServerWith(t, "MySQL", devstack.MySQLConfig{TLS: []string{"127.0.0.1"}}))
+	for url, want := range map[string]string{"?tls=disabled": "the connection is not encrypted", "?tls=required": "the connection is encrypted"} {
+		p.cfg.URL = "mysql://" + p.user + "@" + p.server.Addr() + "/" + url
+		i := slices.IndexFunc(p.check(t), func(f kafkasync.Finding) bool { return f.ID == "M26" })
+		if i < 0 || p.check(t)[i].What != want {
+			t.Errorf("%s: got %+v, want %s", url, p.check(t), want)
+		}
+	}
+}
+
+// RDS has a table and a procedure in place of the server's settings.
+func TestHowLongRDSKeepsItsLogIsTold(t *testing.T) {
+	p := admit(t, ownServer(t, "MySQL", nil))
+	p.do(t, `CREATE TABLE mysql.rds_configuration (name VARCHAR(100) PRIMARY KEY, value VARCHAR(100)); INSERT INTO mysql.rds_configuration VALUES ('binlog retention hours', NULL);
+		CREATE PROCEDURE mysql.rds_set_configuration (n VARCHAR(100), v INT) UPDATE mysql.rds_configuration SET value = v WHERE name = n;
+		GRANT SELECT ON mysql.rds_configuration TO `+p.user)
+	p.suffer(t, illness{severity: fails, id: "M14", what: "throws its log away"})
+	p.suffer(t, illness{severity: warns, id: "M14", what: "12 hours only", cause: "CALL mysql.rds_set_configuration('binlog retention hours', 12)"})
+}
+
+func TestWhetherAServerWaitsForAReplicaIsTold(t *testing.T) {
+	onOwn(t, nil, func(t *testing.T, server *devstack.MySQL) {
+		p := admit(t, server)
+		prefix := map[string]string{mysql.MySQL: "rpl_semi_sync_source", mysql.MariaDB: "rpl_semi_sync_master"}[server.Flavour()]
+		told := func(want string) {
+			t.Helper()
+			all := p.check(t)
+			if !slices.ContainsFunc(all, func(f kafkasync.Finding) bool {
+				return f.ID == "M33" && f.Severity == kafkasync.SeverityOK && strings.Contains(f.What, want)
+			}) {
+				t.Errorf("got %+v, want M33 to say %q", all, want)
+			}
+		}
+		p.only(t) // which of one server is of no interest
+		p.cfg.URL = strings.Replace(p.cfg.URL, "@", "@127.0.0.1:1,", 1)
+		told("does not wait for a replica")
+		p.do(t, "SET GLOBAL "+prefix+"_wait_point = AFTER_COMMIT; SET GLOBAL "+prefix+"_enabled = ON")
+		defer p.do(t, "SET GLOBAL "+prefix+"_enabled = OFF") // before something waits for a replica
+		p.do(t, statement(p.diagnosed(t, warns, "M33", "commits before it waits").Fix))
+		told("only when a replica has it")
 	})
 }
 

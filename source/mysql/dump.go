@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/go-mysql-org/go-mysql/client"
 	"github.com/go-mysql-org/go-mysql/mysql"
@@ -17,9 +18,9 @@ import (
 // queueBytes is how much of the log is read ahead.
 const queueBytes = 8 << 20
 
-// netWriteTimeout is for how many seconds the server waits for us to take what it sends, while Kafka is
+// netWriteTimeout is for how long the server waits for us to take what it sends, while Kafka is
 // away. Its own minute would end the stream again and again.
-const netWriteTimeout = 3600
+const netWriteTimeout = time.Hour
 
 // dump is a server's log on its way to us, through a queue that is bounded in bytes. The library's BinlogSyncer would
 // need several times the memory of a large compressed transaction, since its buffer doubles as it grows.
@@ -87,7 +88,7 @@ func (s *Source) begin(ctx context.Context, d *dump, from server, at place) (err
 // dumpSettings are what a replica sets before it asks for the log.
 func (s *Source) dumpSettings(at place) []string {
 	settings := []string{
-		fmt.Sprintf("SESSION net_write_timeout = %d", netWriteTimeout),
+		fmt.Sprintf("SESSION net_write_timeout = %d", int(s.takes.Seconds())),
 		"@master_binlog_checksum = 'NONE', @source_binlog_checksum = 'NONE'", // says that we know of them
 		fmt.Sprintf("@master_heartbeat_period = %d, @source_heartbeat_period = %[1]d", heartbeatEvery.Nanoseconds()),
 	}
@@ -143,7 +144,7 @@ func (d *dump) run() {
 }
 
 func (d *dump) receive() error {
-	var p packet
+	p := packet{room: d.queue.reserve}
 	checksums := false
 	for {
 		if err := d.conn.ReadPacketTo(&p); err != nil {
@@ -169,9 +170,7 @@ func (d *dump) receive() error {
 		if !introduces(e.header.EventType) {
 			d.line.limit.Store(int64(silenceLimit))
 		}
-		if err := d.queue.push(e); err != nil {
-			return err
-		}
+		d.queue.push(e)
 	}
 }
 

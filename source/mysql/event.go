@@ -26,6 +26,9 @@ func (e *event) size() int {
 	return n
 }
 
+// announced is the size that the event came with, which its checksum, or what was let go of, may be a part of.
+func (e *event) announced() int { return int(e.header.EventSize) }
+
 // newEvent takes an event without a checksum from its bytes, which it keeps.
 func newEvent(raw []byte) (e event, err error) {
 	e.raw = raw

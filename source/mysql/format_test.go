@@ -42,9 +42,12 @@ func TestALogWithoutNamesIsReadWithTheCatalog(t *testing.T) {
 	for flavour, without := range map[string]string{"MySQL": "MINIMAL", "MariaDB": "NO_LOG"} {
 		t.Run(flavour, func(t *testing.T) {
 			server := ownServer(t, flavour, map[string]string{"binlog_row_metadata": without})
-			db := newDatabase(t, server, "CREATE TABLE t (n bigint unsigned, kind enum('a', 'it''s'), id int, code char(5) CHARACTER SET latin1, PRIMARY KEY (id, n))")
-			wanted := columns{"t": {"id", "n", "kind", "code"}}
+			db := newDatabase(t, server, "CREATE TABLE t (n bigint unsigned, kind enum('a', 'it''s'), id int, code char(5) CHARACTER SET latin1, PRIMARY KEY (id, n))",
+				"CREATE TABLE times (id int PRIMARY KEY, a datetime(3), b time(2), c timestamp(6) NULL, d datetime, e time(6))")
+			wanted := columns{"t": {"id", "n", "kind", "code"}, "times": {"id", "a", "b", "c", "d", "e"}}
 			p := db.begin(t, wanted)
+			db.run(t, "INSERT INTO times VALUES (1, '2026-11-30 10:00:00.125', '-00:00:00.25', '2026-11-30 10:00:00.000001', '2026-11-30 10:00:00', '100:00:00.5')")
+			p.wants(t, "times c id=1 a=2026-11-30T10:00:00.125 b=-00:00:00.25 c=2026-11-30T10:00:00.000001Z d=2026-11-30T10:00:00 e=100:00:00.5")
 			db.run(t, "INSERT INTO t VALUES (18446744073709551615, 'it''s', -1, 'ä')")
 			p.more(t, "t c id=-1 n=18446744073709551615 kind=it's code=ä")
 			before := p.pos

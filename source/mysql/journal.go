@@ -24,6 +24,8 @@ type journal struct {
 
 	at       place  // the end of the last complete transaction
 	moved    bool   // since at was last taken
+	passed   bool   // by the event that is read
+	ended    end    // of the last complete transaction, where it lies in the log
 	file     string // that is read
 	offset   uint64 // in it, as far as is known
 	wrapped  bool   // the file has passed 4 GiB: what follows has no offset
@@ -41,7 +43,9 @@ func (j *journal) read(ctx context.Context, b *source.Batch, e *event) error {
 	if err := j.event(ctx, b, e); err != nil {
 		return err
 	}
-	j.follow(e)
+	if j.follow(e); j.passed {
+		j.passed, j.ended.file, j.ended.offset = false, j.file, j.offset
+	}
 	return nil
 }
 
@@ -63,7 +67,7 @@ func (j *journal) event(ctx context.Context, b *source.Batch, e *event) error {
 	case replication.EXECUTE_LOAD_QUERY_EVENT:
 		return j.loaded(e)
 	case replication.XID_EVENT:
-		return j.end(e)
+		return j.ends(e)
 	case replication.XA_PREPARE_LOG_EVENT:
 		return j.prepare(ctx, b, e)
 	case replication.TRANSACTION_PAYLOAD_EVENT:
@@ -249,13 +253,13 @@ func copyRow(b *source.Batch, row []source.Value) []source.Value {
 	return copied
 }
 
-// take returns the position that has been reached, if it has moved since the last time.
-func (j *journal) take() source.Position {
+// take returns the end of what was read, if it has moved since the last time.
+func (j *journal) take() (end, bool) {
 	if !j.moved || j.held() {
-		return ""
+		return end{}, false
 	}
-	j.moved = false
-	return j.at.position()
+	j.moved, j.ended.at = false, j.at
+	return j.ended, true
 }
 
 // held reports whether no position can be given. A set of GTIDs can leave out an XA transaction

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
+	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -83,6 +84,44 @@ func TestDamagedEventsAreErrors(t *testing.T) {
 	}
 }
 
+// From 11.4 on, MariaDB says of most events not where they end.
+func TestTheLogOfMariaDBIsFollowedWhereItDoesNotSayHowFarItIs(t *testing.T) {
+	j := newJournal(kindMariaDB)
+	j.file, j.offset = "binlog.000001", 1000
+	gtid := make([]byte, 19)
+	gtid[0] = 5 // its number, of domain 0
+	for _, step := range []struct {
+		what  string
+		kind  replication.EventType
+		flags uint16
+		body  []byte
+		says  uint32
+		want  uint64
+		pos   source.Position
+	}{
+		{"it names the transaction", replication.MARIADB_GTID_EVENT, 0, gtid, 1038, 1038, ""},
+		{"a remark in it", replication.MARIADB_ANNOTATE_ROWS_EVENT, 0, make([]byte, 31), 0, 1088, ""},
+		{"what the server makes up for us", replication.MARIADB_GTID_LIST_EVENT, replication.LOG_EVENT_ARTIFICIAL_F, make([]byte, 11), 0, 1088, ""},
+		{"a sign of life", replication.HEARTBEAT_EVENT, 0, []byte("binlog.000001"), 1088, 1088, ""},
+		{"its end, which does not say where it is", replication.XID_EVENT, 0, make([]byte, 8), 0, 1115, "mariadb:0-0-5"},
+		{"the next one says it again", replication.MARIADB_GTID_EVENT, 0, gtid, 1153, 1153, ""},
+	} {
+		e := made(t, step.kind, step.flags, step.body)
+		e.header.LogPos = step.says
+		var b source.Batch
+		if err := j.read(t.Context(), &b, e); err != nil {
+			t.Fatalf("%s: %v", step.what, err)
+		}
+		pos := source.Position("")
+		if at, moved := j.take(); moved {
+			pos = at.at.position()
+		}
+		if j.offset != step.want || pos != step.pos {
+			t.Errorf("%s: got the offset %d and the position %q, want %d and %q", step.what, j.offset, pos, step.want, step.pos)
+		}
+	}
+}
+
 func TestAnonymousTransactionsHaveNoPlaceAmongGTIDs(t *testing.T) {
 	var b source.Batch
 	body := make([]byte, 25)
@@ -135,8 +174,11 @@ func sent(t *testing.T, p *packet, kind replication.EventType, body []byte, bite
 	}
 }
 
+// roomy is a packet for which there is always room.
+func roomy() packet { return packet{room: func(int) error { return nil }} }
+
 func TestPacketsOfAnySizeAreReceivedInBites(t *testing.T) {
-	var p packet
+	p := roomy()
 	for _, kind := range []replication.EventType{replication.WRITE_ROWS_EVENTv2, replication.TRANSACTION_PAYLOAD_EVENT} {
 		for _, n := range []int{0, 1, 100, piece - 30, piece - 23, piece - 22, piece - 21, piece - 19, piece, 3*piece - 20, 5 * piece} {
 			for _, bite := range []int{1 << 20, 4099, 7} {
@@ -163,7 +205,7 @@ func TestPacketsOfAnySizeAreReceivedInBites(t *testing.T) {
 			if _, err := p.take(true); err == nil || !strings.Contains(err.Error(), "checksum") {
 				t.Errorf("%s, damaged at %d: got %v, want to be told", kind, at, err)
 			}
-			p = packet{}
+			p = roomy()
 		}
 	}
 }
@@ -175,12 +217,12 @@ func TestPacketsThatAreNoEventsAreRefused(t *testing.T) {
 		"more than its size":            append(make([]byte, 10), 20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3),
 		"an answer without an end":      append([]byte{255}, make([]byte, maxAnswer)...),
 	} {
-		var p packet
+		p := roomy()
 		if _, err := p.Write(bytes); err == nil {
 			t.Errorf("%s: got no error", name)
 		}
 	}
-	var p packet
+	p := roomy()
 	if _, err := p.Write(append(make([]byte, 10), 40, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1)); err != nil {
 		t.Fatal(err)
 	}
@@ -189,47 +231,79 @@ func TestPacketsThatAreNoEventsAreRefused(t *testing.T) {
 	}
 }
 
-func TestTheQueueIsBoundedInBytesAndKeepsWhatItTook(t *testing.T) {
+// sized is an event that was announced with so many bytes.
+func sized(n int) event { return event{header: replication.EventHeader{EventSize: uint32(n)}} }
+
+func TestTheQueueIsBoundedInBytes(t *testing.T) {
 	q := newQueue(100)
-	sized := func(n int) event { return event{raw: make([]byte, n)} }
+	pops := func(want int) {
+		t.Helper()
+		if e, ok, err := q.pop(); err != nil || ok != (want > 0) || e.announced() != want {
+			t.Fatalf("got %d bytes, %v, %v, want %d", e.announced(), ok, err, want)
+		}
+	}
+	fits := func(n int, want bool) {
+		t.Helper()
+		if got := q.fits(n); got != want {
+			t.Fatalf("%d bytes fit: got %v, want %v", n, got, want)
+		}
+		if want {
+			q.push(sized(n))
+		}
+	}
 	for range 10 {
-		if err := q.push(sized(10)); err != nil {
-			t.Fatal(err)
-		}
+		fits(10, true)
 	}
-	pushed := make(chan error, 1)
-	go func() { pushed <- q.push(sized(500)) }()
-	var got []int
-	for len(got) < 11 {
-		e, ok, err := q.pop()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !ok {
-			<-q.filled
-			continue
-		}
-		select {
-		case <-pushed:
-			if len(got) < 9 { // 10 bytes are left, and one event of any size goes into an empty queue only
-				t.Fatalf("500 bytes were taken with %d of ten events in a queue of 100", 10-len(got))
+	for range 10 {
+		fits(500, false)
+		pops(10)
+	}
+	fits(500, false) // the last one is read
+	pops(0)
+	fits(500, true) // which one event may have that is alone
+	fits(1, false)
+	pops(500)
+	fits(1, false)
+	pops(0)
+	fits(1, true)
+}
+
+func TestTheQueueKeepsWhatItTook(t *testing.T) {
+	q := newQueue(100)
+	const events = 1000
+	go func() {
+		for i := range events {
+			if err := q.reserve(1 + i%200); err != nil {
+				q.end(err)
+				return
 			}
-		default:
+			q.push(sized(1 + i%200))
 		}
-		got = append(got, len(e.raw))
+		q.end(io.EOF)
+	}()
+	for i := range events {
+		e, ok, err := q.pop()
+		for ; !ok && err == nil; e, ok, err = q.pop() {
+			<-q.filled
+		}
+		if err != nil || e.announced() != 1+i%200 {
+			t.Fatalf("event %d: got %d bytes and %v, want %d", i, e.announced(), err, 1+i%200)
+		}
 	}
-	if got[10] != 500 {
-		t.Errorf("got events of %v bytes, want the large one last", got)
+	for err := error(nil); !errors.Is(err, io.EOF); {
+		if _, ok, got := q.pop(); ok {
+			t.Fatal("got another event, want the reason that nothing comes")
+		} else if err = got; err == nil {
+			<-q.filled
+		}
 	}
-	q.end(errors.New("the server has gone"))
-	if _, ok, err := q.pop(); ok || err == nil {
-		t.Errorf("got %v %v, want the reason that nothing comes", ok, err)
-	}
-	if err := q.push(sized(1)); err != nil {
+	full := make(chan error, 1)
+	if err := q.reserve(100); err != nil {
 		t.Fatal(err)
 	}
+	go func() { full <- q.reserve(1) }()
 	q.close()
-	if err := q.push(sized(200)); !errors.Is(err, errClosed) {
+	if err := <-full; !errors.Is(err, errClosed) {
 		t.Errorf("got %v, want a closed queue to take nothing", err)
 	}
 }

@@ -14,17 +14,21 @@ import (
 
 const (
 	lookEvery    = time.Second
+	settleEvery  = 100 * time.Millisecond
 	queryTimeout = 10 * time.Second
 )
 
 // monitor watches the server beside the stream, over an ordinary connection: how far its log
-// reaches, and whether it still takes writes. It is of no consequence to correctness: what it cannot do, it says
+// reaches, whether it still takes writes, and what it has committed. It is of no consequence to correctness: what it cannot do, it says
 // once and tries again.
 type monitor struct {
-	server lookup
-	log    *slog.Logger
-	leave  func(error) // ends the stream
-	done   chan struct{}
+	server   lookup
+	log      *slog.Logger
+	settling *settling
+	leave    func(error) // ends the stream
+	done     chan struct{}
+
+	unsettled time.Duration // how long a position had waited at the last look
 
 	mu    sync.Mutex
 	file  string // that the stream reads
@@ -38,8 +42,8 @@ type logFile struct {
 	size uint64
 }
 
-func newMonitor(server lookup, log *slog.Logger, leave func(error)) *monitor {
-	return &monitor{server: server, log: log, leave: leave, done: make(chan struct{})}
+func newMonitor(server lookup, log *slog.Logger, settling *settling, leave func(error)) *monitor {
+	return &monitor{server: server, log: log, settling: settling, leave: leave, done: make(chan struct{})}
 }
 
 // wait returns when run has ended.
@@ -110,7 +114,28 @@ func (m *monitor) watch(ctx context.Context) error {
 		if err := m.look(ctx, c); err != nil {
 			return err
 		}
-		if !pause(ctx, lookEvery) {
+		if err := m.rest(ctx, c); err != nil {
+			return err
+		}
+	}
+}
+
+// rest waits for the next look, and asks meanwhile what the server has committed, if a position waits for that.
+func (m *monitor) rest(ctx context.Context, c *session) error {
+	next := time.NewTimer(lookEvery)
+	defer next.Stop()
+	for {
+		select {
+		case <-m.settling.asked:
+		case <-next.C:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err := m.settle(ctx, c); err != nil {
+			return err
+		}
+		if !pause(ctx, settleEvery) {
 			return ctx.Err()
 		}
 	}
@@ -119,7 +144,7 @@ func (m *monitor) watch(ctx context.Context) error {
 func (m *monitor) look(ctx context.Context, c *session) error {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	if err := m.demoted(ctx, c); err != nil {
+	if err := m.attend(ctx, c); err != nil {
 		return err
 	}
 	file, end, err := c.logEnd(ctx, m.server.source.mariaDB())
@@ -147,15 +172,16 @@ func (m *monitor) elsewhere(file string) bool {
 	return m.file != file
 }
 
-// demoted ends the stream of a server that takes no writes any more, where the URL names others: one of
-// them may have been promoted, and this one's log end for good.
-func (m *monitor) demoted(ctx context.Context, c *session) error {
-	if len(m.server.source.to.hosts) == 1 {
-		return nil
-	}
-	rows, err := c.askTexts(ctx, "asking for the role of the server", "SELECT @@global.read_only")
-	if err != nil || rows[0][0] == "0" {
+// attend looks at what the server is to others. It ends the stream of one that takes no writes any more, where the URL
+// names others: one of them may have been promoted, and this one's log end for good.
+func (m *monitor) attend(ctx context.Context, c *session) error {
+	readOnly, waits, err := c.role(ctx)
+	if err != nil {
 		return err
+	}
+	m.settling.waitsFor(waits)
+	if !readOnly || len(m.server.source.to.hosts) == 1 {
+		return nil
 	}
 	what := fmt.Sprintf("the server at %s takes no writes any more", c.server.host)
 	m.leave(&kafkasync.Fault{What: what}) // which is the stream's from here on

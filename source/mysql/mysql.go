@@ -14,6 +14,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"github.com/kafkasync/kafkasync/source"
 )
@@ -35,9 +36,11 @@ type Source struct {
 	// application is what SHOW REPLICAS lists us as.
 	application string
 	node        string
-	selector    source.Selector
-	log         *slog.Logger
-	tables      atomic.Pointer[[]string]
+	// takes is for how long the server waits for us to take what it sends.
+	takes    time.Duration
+	selector source.Selector
+	log      *slog.Logger
+	tables   atomic.Pointer[[]string]
 }
 
 // New validates and assigns; it connects to nothing.
@@ -50,7 +53,7 @@ func New(cfg Config, o Options) (*Source, error) {
 		return nil, errors.New("mysql source: a selector and a logger must be set")
 	}
 	return &Source{
-		cfg: cfg, to: to, pipeline: o.Pipeline, application: o.Application, node: o.Node, selector: o.Selector, log: o.Logger,
+		cfg: cfg, to: to, pipeline: o.Pipeline, application: o.Application, node: o.Node, takes: netWriteTimeout, selector: o.Selector, log: o.Logger,
 	}, nil
 }
 

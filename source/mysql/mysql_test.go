@@ -111,12 +111,17 @@ func onBoth(t *testing.T, test func(t *testing.T, server *devstack.MySQL)) {
 // ownServer starts a server that the test stops, restarts and configures.
 func ownServer(t *testing.T, flavour string, settings map[string]string) *devstack.MySQL {
 	t.Helper()
+	return ownServerWith(t, flavour, devstack.MySQLConfig{Settings: settings})
+}
+
+func ownServerWith(t *testing.T, flavour string, cfg devstack.MySQLConfig) *devstack.MySQL {
+	t.Helper()
 	flavours[flavour](t) // installs it, and knows about -short
 	start := devstack.StartMySQL
 	if flavour == "MariaDB" {
 		start = devstack.StartMariaDB
 	}
-	m, err := start(t.Context(), devstack.MySQLConfig{Settings: settings})
+	m, err := start(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,6 +37,10 @@ func (s *Source) open(ctx context.Context, at place, memory source.Memory) (*str
 	if err != nil {
 		return nil, err
 	}
+	_, waits, err := c.role(ctx)
+	if err != nil {
+		return nil, err
+	}
 	tables, err := s.captured(ctx, c)
 	if err != nil {
 		return nil, err
@@ -51,7 +55,7 @@ func (s *Source) open(ctx context.Context, at place, memory source.Memory) (*str
 		d.close()
 		return nil, err
 	}
-	st := s.newStream(c.server, d, at, register)
+	st := s.newStream(c.server, d, at, register, waits)
 	st.launch(ctx)
 	return st, nil
 }

@@ -22,8 +22,9 @@ const (
 // packet takes what the server sends, a packet at a time, into memory that is as large as it has to be: the event at its
 // beginning says its size.
 type packet struct {
-	status []byte // the first byte, and all of what is no event
-	head   []byte // the event's header while it comes
+	room   func(size int) error // waits until an event of that size may come
+	status []byte               // the first byte, and all of what is no event
+	head   []byte               // the event's header while it comes
 	event  event
 	left   int // bytes of the event to come
 	err    error
@@ -74,6 +75,9 @@ func (p *packet) begin(b []byte) []byte {
 	size := int(p.event.header.EventSize)
 	if size > maxEvent {
 		p.err = fmt.Errorf("the server sends an event of %d bytes, want at most %d", size, maxEvent)
+		return nil
+	}
+	if p.err = p.room(size); p.err != nil {
 		return nil
 	}
 	first := size

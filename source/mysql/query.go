@@ -38,7 +38,7 @@ func (j *journal) query(ctx context.Context, b *source.Batch, e *event) error {
 		j.tx.begun = true
 		return nil
 	case commitVerb:
-		return j.end(e)
+		return j.ends(e)
 	case innerVerb:
 		return nil
 	case xaVerb:
@@ -56,7 +56,7 @@ func (j *journal) query(ctx context.Context, b *source.Batch, e *event) error {
 	if j.tx.begun {
 		return nil
 	}
-	return j.end(e)
+	return j.ends(e)
 }
 
 // loaded reads a LOAD DATA that is in the log as a statement and its file.

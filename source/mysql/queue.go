@@ -8,8 +8,9 @@ import (
 // errClosed ends what a closed stream has begun.
 var errClosed = errors.New("the stream is closed")
 
-// queue holds what has arrived and was not read, up to a limit in bytes, or one event if
-// that is larger. It is between one goroutine that pushes and one that pops.
+// queue holds what has arrived and was not read to its end, up to a limit in bytes, or one event if
+// that is larger: the next one has no room before that is done with, since a compressed transaction may have a gigabyte. It
+// is between one goroutine that reserves and pushes, and one that pops.
 type queue struct {
 	limit  int
 	filled chan struct{} // holds one: there is something to pop, or the end
@@ -18,8 +19,9 @@ type queue struct {
 
 	mu     sync.Mutex
 	events []event
-	head   int // of events
-	bytes  int
+	head   int   // of events
+	bytes  int   // of what is here, of what is read, and of what is on its way
+	taken  int   // of the event that is read
 	err    error // why nothing more comes
 }
 
@@ -27,11 +29,10 @@ func newQueue(limit int) *queue {
 	return &queue{limit: limit, filled: make(chan struct{}, 1), room: make(chan struct{}, 1), closed: make(chan struct{})}
 }
 
-// push waits until there is room.
-func (q *queue) push(e event) error {
+// reserve waits until there is room for an event of that size, which push will bring.
+func (q *queue) reserve(size int) error {
 	for {
-		if q.add(e) {
-			signal(q.filled)
+		if q.fits(size) {
 			return nil
 		}
 		select {
@@ -42,32 +43,44 @@ func (q *queue) push(e event) error {
 	}
 }
 
-func (q *queue) add(e event) bool {
+func (q *queue) fits(size int) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.bytes > 0 && q.bytes+size > q.limit {
+		return false
+	}
+	q.bytes += size
+	return true
+}
+
+// push takes an event for which there is room.
+func (q *queue) push(e event) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.head == len(q.events) {
 		q.events, q.head = q.events[:0], 0
-	} else if q.bytes+e.size() > q.limit {
-		return false
 	}
 	q.events = append(q.events, e)
-	q.bytes += e.size()
-	return true
+	signal(q.filled)
 }
 
-// pop returns the next event; none if there is none at the moment, with the reason if
-// none will come.
+// pop returns the next event, once the one before it is done with; none if there is none at the moment, with the reason
+// if none will come.
 func (q *queue) pop() (e event, ok bool, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.taken > 0 {
+		q.bytes -= q.taken
+		q.taken = 0
+		signal(q.room)
+	}
 	if q.head == len(q.events) {
 		return event{}, false, q.err
 	}
 	e = q.events[q.head]
 	q.events[q.head] = event{}
 	q.head++
-	q.bytes -= e.size()
-	signal(q.room)
+	q.taken = e.announced()
 	return e, true, nil
 }
 

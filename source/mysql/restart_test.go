@@ -88,6 +88,50 @@ func TestAConnectionThatBreaksInATransactionBeginsItAgain(t *testing.T) {
 	})
 }
 
+// A server does not wait for ever for somebody who takes nothing, as while Kafka is away. It breaks the connection then, of which
+// nobody hears before what had come by then is read.
+func TestAServerThatIsTiredOfWaitingForUsIsReadAgain(t *testing.T) {
+	onBoth(t, func(t *testing.T, server *devstack.MySQL) {
+		db := newDatabase(t, server, "CREATE TABLE t (id int PRIMARY KEY, body longtext)")
+		s, memory := db.open(t, db.selector(columns{"t": nil})), sourcetest.Fresh()
+		s.SetWriteTimeout(time.Second)
+		head, err := s.Head(t.Context(), memory)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := &tape{prefix: db.prefix(), memory: memory.Again(), pos: head}
+		if p.stream, err = s.Open(t.Context(), head, p.memory); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = p.stream.Close() })
+		thread := dumpThread(t, db)
+		// More than our queue and the network hold, and a transaction that is complete before.
+		const rows = 80
+		db.run(t, "INSERT INTO t VALUES (0, '')", "BEGIN")
+		want := []string{"t c id=0"}
+		for i := range rows {
+			db.run(t, fmt.Sprintf("INSERT INTO t VALUES (%d, REPEAT('x', 1000000))", i+1))
+			want = append(want, fmt.Sprintf("t c id=%d", i+1))
+		}
+		db.run(t, "COMMIT")
+		eventually(t, func() bool {
+			rows, err := server.Query(t.Context(), "", "SELECT id FROM information_schema.processlist WHERE id = "+thread)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(rows) == 0
+		})
+		err = p.fails(t)
+		if kafkasync.ClassOf(err) != kafkasync.Retry {
+			t.Fatalf("a server that did not wait: got %v, want to try again", err)
+		}
+		if len(p.lines) < 2 || len(p.lines) > rows || p.pos == head {
+			t.Fatalf("got %d rows and the position %s, want what had come, and the end of the first transaction", len(p.lines), p.pos)
+		}
+		db.reopen(t, columns{"t": nil}, p.pos, p.memory).wants(t, want[1:]...)
+	})
+}
+
 // dumpThread is the connection that the server sends its log to. Other tests' have ended.
 func dumpThread(t *testing.T, db *database) string {
 	t.Helper()
@@ -240,7 +284,8 @@ type wire struct {
 	dead     chan struct{}
 }
 
-func newWire(t *testing.T, to string) *wire {
+// newWire leads to each of the servers in turn.
+func newWire(t *testing.T, to ...string) *wire {
 	t.Helper()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -249,13 +294,13 @@ func newWire(t *testing.T, to string) *wire {
 	w := &wire{listener: l, dead: make(chan struct{})}
 	t.Cleanup(func() { _ = l.Close() })
 	go func() {
-		for {
+		for i := 0; ; i++ {
 			from, err := l.Accept()
 			if err != nil {
 				return
 			}
 			t.Cleanup(func() { _ = from.Close() })
-			server, err := new(net.Dialer).DialContext(t.Context(), "tcp", to)
+			server, err := new(net.Dialer).DialContext(t.Context(), "tcp", to[i%len(to)])
 			if err != nil {
 				return
 			}

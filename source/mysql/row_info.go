@@ -14,6 +14,9 @@ import (
 type tableInfo struct {
 	columns    []columnInfo // in the order of the log
 	primaryKey []int        // places in columns, in the order of the key; empty: there is none
+	// versioned says that the key may end with the column that tells rows of the past from one another, see clarify: MariaDB
+	// adds it to the keys of a system-versioned table.
+	versioned bool
 }
 
 // columnInfo is what must be known of a column.
@@ -25,7 +28,8 @@ type columnInfo struct {
 	elements []string // of an enum or a set, in UTF-8
 	// dataType is information_schema's DATA_TYPE; "" where the log described the table.
 	dataType string
-	fraction int // DATETIME_PRECISION, with dataType
+	fraction int  // DATETIME_PRECISION, with dataType
+	rowEnd   bool // GENERATED ALWAYS AS ROW END, with dataType
 	// ambiguous says that the log is not enough, see clarify: MariaDB logs BINARY(16), UUID and INET6 as the same,
 	// so BINARY(4) and INET4, and of its old times not whether they have a fraction.
 	ambiguous bool
@@ -46,7 +50,7 @@ func tableInfoOf(m *replication.TableMapEvent, mariaDB bool) (info *tableInfo, n
 
 // unclear reports whether newLayout needs to know more of a column than the log tells.
 func (t *tableInfo) unclear() bool {
-	return slices.ContainsFunc(t.columns, func(c columnInfo) bool { return c.ambiguous && c.dataType == "" })
+	return t.versioned || slices.ContainsFunc(t.columns, func(c columnInfo) bool { return c.ambiguous && c.dataType == "" })
 }
 
 // clarify takes what the log does not tell from what information_schema says of columns of these names.
@@ -57,7 +61,34 @@ func (t *tableInfo) clarify(now *tableInfo) {
 		if c.ambiguous && at >= 0 {
 			c.dataType, c.fraction = now.columns[at].dataType, now.columns[at].fraction
 		}
+		c.rowEnd = at >= 0 && now.columns[at].rowEnd || at < 0 && c.name == "row_end" // which is hidden unless somebody names it
 	}
+	t.endKey()
+}
+
+// endKey takes the end of a row's time out of the key.
+func (t *tableInfo) endKey() {
+	t.versioned = false
+	t.primaryKey = slices.DeleteFunc(t.primaryKey, func(i int) bool { return t.columns[i].rowEnd })
+}
+
+// mayEndKey reports whether a column of MariaDB may be the end of a row's time: it has a type for that.
+func (t *tableInfo) mayEndKey(m *replication.TableMapEvent, i int) bool {
+	return m.ColumnType[i] == mysql.MYSQL_TYPE_TIMESTAMP2 && m.ColumnMeta[i] == 6 || m.ColumnType[i] == mysql.MYSQL_TYPE_LONGLONG && t.columns[i].unsigned
+}
+
+// isSequence knows the columns of MariaDB's sequences, which the log has as tables.
+func (t *tableInfo) isSequence() bool {
+	names := [...]string{"next_not_cached_value", "minimum_value", "maximum_value", "start_value", "increment", "cache_size", "cycle_option", "cycle_count"}
+	if len(t.columns) != len(names) || len(t.primaryKey) > 0 {
+		return false
+	}
+	for i, name := range names {
+		if t.columns[i].name != name {
+			return false
+		}
+	}
+	return true
 }
 
 func readTableInfo(m *replication.TableMapEvent, mariaDB bool) (*tableInfo, error) {
@@ -98,6 +129,9 @@ func readTableInfo(m *replication.TableMapEvent, mariaDB bool) (*tableInfo, erro
 			return nil, fmt.Errorf("its primary key has column %d of %d", i, len(info.columns))
 		}
 		info.primaryKey = append(info.primaryKey, int(i))
+	}
+	if n := len(info.primaryKey); mariaDB && n > 1 {
+		info.versioned = info.mayEndKey(m, info.primaryKey[n-1])
 	}
 	return info, nil
 }

@@ -263,6 +263,61 @@ func TestCascadesOfForeignKeysArriveFromMySQL(t *testing.T) {
 	p.wants(t, "child d <- id=10", "child d <- id=11")
 }
 
+func TestTablesThatOnlyMariaDBHas(t *testing.T) {
+	server := devtest.MariaDB(t)
+	for _, tt := range []struct {
+		name  string
+		table string
+		run   []string
+		want  []string
+		none  bool // the table is not covered
+	}{
+		{
+			"columns that it compresses, and nobody wants",
+			"CREATE TABLE t (note text COMPRESSED, id int PRIMARY KEY, code varchar(100) COMPRESSED, name decimal(10, 2))",
+			[]string{"INSERT INTO t VALUES (REPEAT('x', 1000), 1, REPEAT('y', 100), 7.5)", "DELETE FROM t"},
+			[]string{"t c id=1", "t d <- id=1"},
+			false,
+		},
+		{
+			"a sequence, which the log has as a table", "CREATE SEQUENCE t", []string{"SELECT NEXTVAL(t)", "SELECT SETVAL(t, 5000)"}, nil, true,
+		},
+		{
+			"rows of the past", "CREATE TABLE t (id int PRIMARY KEY, name varchar(10)) WITH SYSTEM VERSIONING",
+			[]string{"INSERT INTO t VALUES (1, 'a')", "UPDATE t SET name = 'b'", "DELETE FROM t"},
+			[]string{"t c id=1", "t u id=1 <- id=1", "t c id=1", "t u id=1 <- id=1"},
+			false,
+		},
+		{
+			"rows of the past, by names of their own",
+			"CREATE TABLE t (id int, at timestamp(6) GENERATED ALWAYS AS ROW START, til timestamp(6) GENERATED ALWAYS AS ROW END, n int, PRIMARY KEY (n, id), PERIOD FOR SYSTEM_TIME (at, til)) WITH SYSTEM VERSIONING",
+			[]string{"INSERT INTO t (id, n) VALUES (1, 2)", "UPDATE t SET n = 3"},
+			[]string{"t c n=2 id=1", "t u n=3 id=1 <- n=2 id=1", "t c n=2 id=1"},
+			false,
+		},
+		{
+			"a key that ends with a time by itself", "CREATE TABLE t (id int, at timestamp(6), PRIMARY KEY (id, at))",
+			[]string{"INSERT INTO t VALUES (1, '2026-11-30 10:00:00')"},
+			[]string{"t c id=1 at=2026-11-30T10:00:00Z"},
+			false,
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			db := newDatabase(t, server, tt.table, "CREATE TABLE u (id int PRIMARY KEY)")
+			p := db.begin(t, columns{"t": nil, "u": nil})
+			db.run(t, tt.run...)
+			db.run(t, "INSERT INTO u VALUES (99)")
+			p.wants(t, append(tt.want, "u c id=99")...)
+			if tt.none {
+				p.wantCovered(t, "u")
+			} else {
+				p.wantCovered(t, "t", "u")
+			}
+			p.wantGaps(t)
+		})
+	}
+}
+
 func TestTaggedTransactionsArrive(t *testing.T) {
 	db := newDatabase(t, devtest.MySQL(t), "CREATE TABLE t (id int PRIMARY KEY)")
 	p := db.begin(t, columns{"t": nil})

@@ -13,18 +13,20 @@ import (
 // stream is one open log. The library's goroutine fills the queue, whoever calls Next
 // empties it, and the monitor looks at the server beside them.
 type stream struct {
-	source  *Source
-	server  server
-	dump    *dump
-	journal *journal
-	monitor *monitor
-	cancel  context.CancelFunc
-	waiting *event // was not read to its end, since the batch was full
-	closing sync.Once
+	source   *Source
+	server   server
+	dump     *dump
+	journal  *journal
+	settling *settling
+	monitor  *monitor
+	cancel   context.CancelFunc
+	waiting  *event // was not read to its end, since the batch was full
+	closing  sync.Once
 }
 
-// newStream makes the stream that begins at a place.
-func (s *Source) newStream(from server, d *dump, at place, c *coverage) *stream {
+// newStream makes the stream that begins at a place; waits is whether the server waits for a replica before it commits.
+func (s *Source) newStream(from server, d *dump, at place, c *coverage, waits bool) *stream {
+	settling := newSettling(waits)
 	catalog := lookup{s, from}
 	at.set, at.maria = at.set.Clone(), at.maria.Clone() // they grow
 	return &stream{
@@ -33,7 +35,8 @@ func (s *Source) newStream(from server, d *dump, at place, c *coverage) *stream 
 			folds: from.folds, selector: s.selector, tables: newTables(s.mariaDB(), s.selector, catalog, c.seen),
 			coverage: c, log: s.log, at: at,
 		},
-		monitor: newMonitor(catalog, s.log, func(err error) {
+		settling: settling,
+		monitor: newMonitor(catalog, s.log, settling, func(err error) {
 			d.queue.end(err)
 			d.line.close()
 		}),
@@ -77,6 +80,7 @@ func (s *stream) wait(ctx context.Context, until time.Time) error {
 	}
 	select {
 	case <-s.dump.queue.filled:
+	case <-s.settling.given:
 	case <-late:
 	case <-ctx.Done():
 		return context.Cause(ctx)
@@ -86,15 +90,30 @@ func (s *stream) wait(ctx context.Context, until time.Time) error {
 
 // fill reads what has arrived, up to the limit of a batch.
 func (s *stream) fill(ctx context.Context, b *source.Batch) error {
+	ended, err := s.read(ctx, b)
+	if err != nil {
+		return err
+	}
+	s.monitor.reached(s.journal.file, s.journal.offset)
+	s.journal.tellHeld(ctx)
+	if at, ok := s.settling.take(s.journal.take); ok {
+		b.Pos = at.position()
+		return s.journal.coverage.reached(ctx, at)
+	}
+	if ended != nil && len(b.Changes) == 0 && b.Pos == "" {
+		return endOfLog{ended}
+	}
+	return nil
+}
+
+// read reads until nothing is there or the batch is full, and returns why nothing will come any more.
+func (s *stream) read(ctx context.Context, b *source.Batch) (ended, err error) {
 	for len(b.Changes) < source.MaxBatchChanges && b.Size() < source.MaxBatchBytes {
 		e := s.waiting
 		if e == nil {
-			next, ok, err := s.dump.queue.pop()
-			if err != nil && len(b.Changes) == 0 && b.Pos == "" && !s.journal.moved {
-				return endOfLog{err}
-			}
+			next, ok, ended := s.dump.queue.pop()
 			if !ok {
-				break
+				return ended, nil
 			}
 			e = &next
 		}
@@ -104,17 +123,11 @@ func (s *stream) fill(ctx context.Context, b *source.Batch) error {
 			break
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 		s.waiting = nil
 	}
-	s.monitor.reached(s.journal.file, s.journal.offset)
-	s.journal.tellHeld(ctx)
-	if at := s.journal.take(); at != "" {
-		b.Pos = at
-		return s.journal.coverage.reached(ctx, s.journal.at)
-	}
-	return nil
+	return nil, nil
 }
 
 // endOfLog is an error that the server, or the connection, has ended the log with.

@@ -157,6 +157,9 @@ func (t *tables) resolve(ctx context.Context, e *event) (*definition, error) {
 	if err != nil {
 		return nil, err
 	}
+	if t.mariaDB && info.isSequence() {
+		return &definition{}, nil // its one row is what NEXTVAL counts with
+	}
 	d, ordinals, err := t.define(info, name)
 	if err != nil {
 		return nil, err
@@ -194,7 +197,7 @@ func (t *tables) parse(e *event) (*replication.TableMapEvent, error) {
 	if !ok {
 		return nil, fmt.Errorf("got %T, want a table map", parsed.Event)
 	}
-	return m, nil
+	return m, mend(m, e.body())
 }
 
 // lookUp asks the catalog for what the log does not say. The catalog speaks of the present, the log of the past:
@@ -211,6 +214,7 @@ func (t *tables) lookUp(ctx context.Context, m *replication.TableMapEvent, schem
 		}
 		return nil, undescribed(schema+"."+table, fmt.Sprintf("the log holds rows of %d columns, and %s", m.ColumnCount, has))
 	}
+	info.endKey()
 	return info, nil
 }
 

@@ -148,8 +148,8 @@ func (j *journal) requireEnd() error {
 	return nil
 }
 
-// end moves the position behind the transaction.
-func (j *journal) end(e *event) error {
+// ends moves the position behind the transaction.
+func (j *journal) ends(e *event) error {
 	if !j.tx.open {
 		return fmt.Errorf("decoding the log: %s outside of a transaction", e.header.EventType)
 	}
@@ -180,7 +180,7 @@ func (j *journal) pass(e *event) error {
 	}
 	j.tx = transaction{}
 	j.tables.statementEnds()
-	j.moved = true
+	j.moved, j.passed = true, true
 	return nil
 }
 

@@ -101,7 +101,7 @@ func (j *journal) xa(ctx context.Context, b *source.Batch, e *event, sql string)
 		return nil
 	case "COMMIT":
 		if onePhase {
-			return j.end(e)
+			return j.ends(e)
 		}
 		return j.finish(ctx, b, e, xid, true)
 	case "ROLLBACK":
@@ -142,7 +142,7 @@ func (j *journal) finish(ctx context.Context, b *source.Batch, e *event, xid str
 				return err
 			}
 		}
-		return j.end(e)
+		return j.ends(e)
 	}
 	ids := branch.ids
 	if commits {
@@ -154,7 +154,7 @@ func (j *journal) finish(ctx context.Context, b *source.Batch, e *event, xid str
 	for _, id := range ids {
 		j.at.set.Add(id)
 	}
-	return j.end(e)
+	return j.ends(e)
 }
 
 // publish is finish for a branch that is committed where it was prepared.
@@ -163,7 +163,7 @@ func (j *journal) publish(ctx context.Context, b *source.Batch, e *event, xid st
 		return err
 	}
 	j.prepared.drop(xid)
-	return j.end(e)
+	return j.ends(e)
 }
 
 // replay reads the events of a branch under the transaction that commits it. If the batch is full, it goes
