@@ -94,10 +94,13 @@ func (q *queue) end(err error) {
 	signal(q.filled)
 }
 
-// close lets go of who waits for room. It is called once.
+// close lets go of who waits for room, and of what is here. It is called once.
 func (q *queue) close() {
 	close(q.closed)
 	q.end(errClosed)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.events, q.head = nil, 0
 }
 
 func signal(c chan struct{}) {
