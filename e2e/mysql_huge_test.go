@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
@@ -22,24 +21,15 @@ const (
 func TestAHugeTransactionOfMySQLPassesInBoundedMemory(t *testing.T) {
 	rows := number(t, "E2E_ROWS", 50_000)
 	for _, c := range []struct {
-		name     string
-		server   func(testing.TB) *devstack.MySQL
-		start    func(context.Context, devstack.MySQLConfig) (*devstack.MySQL, error)
+		flavour  string
 		compress string // what a writer sets, and may
 		held     bool   // what is compressed, is so as a whole
 	}{
-		{"MySQL", devtest.MySQL, devstack.StartMySQL, "SET binlog_transaction_compression = ON; ", true},
-		{"MariaDB", devtest.MariaDB, devstack.StartMariaDB, "SET GLOBAL log_bin_compress = ON; SET GLOBAL log_bin_compress_min_len = 10; ", false},
+		{"mysql", "SET binlog_transaction_compression = ON; ", true},
+		{"mariadb", "SET GLOBAL log_bin_compress = ON; SET GLOBAL log_bin_compress_min_len = 10; ", false},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			c.server(t) // which installs it
-			server, err := c.start(t.Context(), devstack.MySQLConfig{Settings: map[string]string{
-				"innodb_buffer_pool_size": "1G", "innodb_doublewrite": "OFF", // the rows are to be in memory
-			}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { closed(t, server.Close()) })
+		t.Run(c.flavour, func(t *testing.T) {
+			server := ownMySQL(t, c.flavour, map[string]string{"innodb_buffer_pool_size": "1G", "innodb_doublewrite": "OFF"}) // the rows are to be in memory
 			h := newHuge(t, server, rows)
 			plainly := h.update(t, "")
 			h.passes(t, maxMySQLMemory)

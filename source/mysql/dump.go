@@ -144,7 +144,7 @@ func (d *dump) run() {
 }
 
 func (d *dump) receive() error {
-	p := packet{room: d.queue.reserve}
+	p := packet{room: d.queue.reserve, memory: d.queue.memory}
 	checksums := false
 	for {
 		if err := d.conn.ReadPacketTo(&p); err != nil {
