@@ -33,7 +33,7 @@ func TestThePlantedBugsAreFoundByTheChaos(t *testing.T) {
 			if !errors.As(err, &exit) {
 				t.Fatalf("got %v, want the run to fail:\n%s", err, out)
 			}
-			for _, sign := range []string{"LOST", "EARLY", "and went back to", "beyond the checkpoint", ": seq "} {
+			for _, sign := range []string{"LOST", "(ledger row: false", "EARLY", "and went back to", "beyond the checkpoint", ": seq "} {
 				if strings.Contains(string(out), sign) {
 					t.Logf("found by %q", sign)
 					return

@@ -87,12 +87,20 @@ type keys struct {
 	seen               []bool // by id
 }
 
-// countKeys reads the topic, whose keys are 1 to rows, and counts by position.
+// countKeys reads the topic, whose keys are 1 to rows, and counts by position what is no delay message.
 func countKeys(t testing.TB, brokers, topic string, rows int) map[string]*keys {
 	t.Helper()
+	return countKeysBetween(t, brokers, offsets{}, ends(t, brokers, topic), rows)
+}
+
+func countKeysBetween(t testing.TB, brokers string, from, to offsets, rows int) map[string]*keys {
+	t.Helper()
 	found := map[string]*keys{}
-	readTo(t, brokers, ends(t, brokers, topic), func(r *kgo.Record) {
+	readBetween(t, brokers, from, to, func(r *kgo.Record) {
 		m := parse(t, r)
+		if m.Delayed > 0 {
+			return
+		}
 		id, err := strconv.Atoi(string(m.Key))
 		if err != nil || id < 1 || id > rows || m.Op != kafkasync.Updated || string(m.Value) != fmt.Sprintf(`{"id":%d}`, id) {
 			t.Fatalf("%s: got %c %q %q, want the update of a row", where(&m), m.Op, m.Key, m.Value)

@@ -149,7 +149,10 @@ func (s *mysqlStep) run(sql string, args ...any) error {
 
 // some does a few things at random.
 func (s *mysqlStep) some() error {
-	steps := []func() error{s.insert, s.insert, s.change, s.all, s.remove, s.move, s.upsert, s.pair, s.undone}
+	steps := []func() error{
+		s.insert, s.insert, s.insert, s.change, s.change, s.change, s.change, s.change,
+		s.upsert, s.upsert, s.move, s.move, s.pair, s.pair, s.remove, s.remove, s.undone, s.all,
+	}
 	for range 1 + s.rng.IntN(4) {
 		if err := steps[s.rng.IntN(len(steps))](); err != nil {
 			return err
@@ -160,7 +163,7 @@ func (s *mysqlStep) some() error {
 
 func (s *mysqlStep) insert() error {
 	var values []string
-	for range 1 + s.rng.IntN(20) {
+	for range 1 + s.rng.IntN(8) {
 		id := s.load.ids.Add(1)
 		s.mine = append(s.mine, id)
 		s.note("items", strconv.FormatInt(id, 10), kafkasync.Created)

@@ -27,19 +27,8 @@ type mysqlPair struct {
 
 func newMySQLPair(t *testing.T, flavour string) *mysqlPair {
 	t.Helper()
-	start, component := devstack.StartMySQL, devstack.ComponentMySQL
-	if flavour == "mariadb" {
-		start, component = devstack.StartMariaDB, devstack.ComponentMariaDB
-	}
-	if err := devstack.Install(t.Context(), os.Stderr, component); err != nil {
-		t.Fatal(err)
-	}
-	w := &mysqlPair{}
+	w := &mysqlPair{primary: ownMySQL(t, flavour, nil)}
 	var err error
-	if w.primary, err = start(t.Context(), devstack.MySQLConfig{}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { closed(t, w.primary.Close()) })
 	if w.replica, err = w.primary.Replica(t.Context(), devstack.MySQLConfig{}); err != nil {
 		t.Fatal(err)
 	}
@@ -58,6 +47,27 @@ func newMySQLPair(t *testing.T, flavour string) *mysqlPair {
 		return w.load.join(ctx, writer)
 	}
 	return w
+}
+
+// ownMySQL starts a server that is the test's alone.
+func ownMySQL(t *testing.T, flavour string, settings map[string]string) *devstack.MySQL {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("needs a real server, and -short starts none")
+	}
+	start, component := devstack.StartMySQL, devstack.ComponentMySQL
+	if flavour == "mariadb" {
+		start, component = devstack.StartMariaDB, devstack.ComponentMariaDB
+	}
+	if err := devstack.Install(t.Context(), os.Stderr, component); err != nil {
+		t.Fatal(err)
+	}
+	server, err := start(t.Context(), devstack.MySQLConfig{Settings: settings})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closed(t, server.Close()) })
+	return server
 }
 
 func (w *mysqlPair) url() string {
@@ -115,9 +125,6 @@ func (l *ledger) of(row string) outcome {
 // A primary that is promoted lacks what its predecessor had written, sent to us, and not acknowledged to anybody: messages of
 // transactions that have never been. They must not be in the way.
 func TestASwitchOfTheSemiSynchronousPrimaryLosesNothing(t *testing.T) {
-	if testing.Short() {
-		t.Skip("needs real servers, and -short starts none")
-	}
 	for _, c := range []struct {
 		name, flavour string
 		starved       bool

@@ -3,10 +3,16 @@ package raftstate
 import (
 	"context"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 
 	"github.com/kafkasync/kafkasync/source"
 )
+
+// TransportOver is how a node's Raft library talks over a network.
+func TransportOver(s raft.StreamLayer) *raft.NetworkTransport {
+	return transportOver(s, hclog.NewNullLogger())
+}
 
 // Applied is what an entry of the log did on one node.
 type Applied struct {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 )
 
@@ -22,11 +23,20 @@ func (n *Node) transport(s *store, w *wire) raft.Transport {
 		return t
 	}
 	from := func() (string, raft.ServerID) { return s.clusterID(), serverID(n.cfg.ID, s.incarnation) }
+	return transportOver(&stream{wire: w, from: from, closed: make(chan struct{})}, newBridge(n.cfg.Logger))
+}
+
+// transportOver sends a node its next entries when it has answered for those before. The library would have two requests
+// under way; but when a node refuses one, its pipeline may wait for ever to hand over the answer to the next (raft 1.7.3:
+// pipelineDecode has ended, pipelineSend never looks whether it has). Then this node gets nothing any more from
+// a leader that does not change, and that leader cannot end.
+func transportOver(s raft.StreamLayer, log hclog.Logger) *raft.NetworkTransport {
 	return raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream:  &stream{wire: w, from: from, closed: make(chan struct{})},
-		MaxPool: connectionsPerPeer,
-		Timeout: rpcTimeout,
-		Logger:  newBridge(n.cfg.Logger),
+		Stream:          s,
+		MaxPool:         connectionsPerPeer,
+		MaxRPCsInFlight: 1,
+		Timeout:         rpcTimeout,
+		Logger:          log,
 	})
 }
 

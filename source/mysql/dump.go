@@ -16,7 +16,7 @@ import (
 )
 
 // queueBytes is how much of the log is read ahead.
-const queueBytes = 8 << 20
+const queueBytes = 2 << 20
 
 // netWriteTimeout is for how long the server waits for us to take what it sends, while Kafka is
 // away. Its own minute would end the stream again and again.
@@ -144,7 +144,7 @@ func (d *dump) run() {
 }
 
 func (d *dump) receive() error {
-	p := packet{room: d.queue.reserve}
+	p := packet{room: d.queue.reserve, memory: d.queue.memory}
 	checksums := false
 	for {
 		if err := d.conn.ReadPacketTo(&p); err != nil {

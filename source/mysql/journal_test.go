@@ -175,7 +175,9 @@ func sent(t *testing.T, p *packet, kind replication.EventType, body []byte, bite
 }
 
 // roomy is a packet for which there is always room.
-func roomy() packet { return packet{room: func(int) error { return nil }} }
+func roomy() packet {
+	return packet{room: func(int) error { return nil }, memory: newQueue(0).memory}
+}
 
 func TestPacketsOfAnySizeAreReceivedInBites(t *testing.T) {
 	p := roomy()

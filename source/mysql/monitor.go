@@ -25,6 +25,7 @@ type monitor struct {
 	server   lookup
 	log      *slog.Logger
 	settling *settling
+	answers  func()      // is told that the server lives
 	leave    func(error) // ends the stream
 	done     chan struct{}
 
@@ -42,8 +43,8 @@ type logFile struct {
 	size uint64
 }
 
-func newMonitor(server lookup, log *slog.Logger, settling *settling, leave func(error)) *monitor {
-	return &monitor{server: server, log: log, settling: settling, leave: leave, done: make(chan struct{})}
+func newMonitor(server lookup, log *slog.Logger, settling *settling, answers func(), leave func(error)) *monitor {
+	return &monitor{server: server, log: log, settling: settling, answers: answers, leave: leave, done: make(chan struct{})}
 }
 
 // wait returns when run has ended.
@@ -147,6 +148,7 @@ func (m *monitor) look(ctx context.Context, c *session) error {
 	if err := m.attend(ctx, c); err != nil {
 		return err
 	}
+	m.answers() // what follows waits while a large transaction is written to the log
 	file, end, err := c.logEnd(ctx, m.server.source.mariaDB())
 	if err != nil {
 		return err

@@ -22,9 +22,10 @@ const (
 // packet takes what the server sends, a packet at a time, into memory that is as large as it has to be: the event at its
 // beginning says its size.
 type packet struct {
-	room   func(size int) error // waits until an event of that size may come
-	status []byte               // the first byte, and all of what is no event
-	head   []byte               // the event's header while it comes
+	room   func(size int) error  // waits until an event of that size may come
+	memory func(size int) []byte // for so many bytes of it, or more
+	status []byte                // the first byte, and all of what is no event
+	head   []byte                // the event's header while it comes
 	event  event
 	left   int // bytes of the event to come
 	err    error
@@ -84,7 +85,7 @@ func (p *packet) begin(b []byte) []byte {
 	if p.event.header.EventType == replication.TRANSACTION_PAYLOAD_EVENT {
 		first = min(size, piece)
 	}
-	p.event.raw = append(make([]byte, 0, first), p.head...)
+	p.event.raw = append(p.memory(first), p.head...)
 	p.left = size - len(p.head)
 	return b
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"slices"
 
 	"github.com/go-mysql-org/go-mysql/replication"
@@ -20,11 +21,14 @@ const (
 	maxWindow = 64 << 20
 	// maxInner is what MySQL allows an event to be.
 	maxInner = 1 << 30
+	// largePayload is what is worth a collection of its own.
+	largePayload = 16 << 20
 )
 
 // payload is a transaction that the server has compressed. It is read as a stream, so that it takes
 // the memory of what came over the wire, a window, and one event.
 type payload struct {
+	size int // of what came over the wire
 	zstd *zstd.Decoder
 	next *event // read, and not taken yet
 	buf  []byte // the next event's: garbage of many would take as much again as what came over the wire
@@ -63,7 +67,7 @@ func openPayload(e *event) (*payload, error) {
 	if err != nil {
 		return nil, fmt.Errorf("decompressing a transaction: %w", err)
 	}
-	return &payload{zstd: decoder}, nil
+	return &payload{size: e.announced(), zstd: decoder}, nil
 }
 
 // pieces reads what follows the first piece of a compressed transaction, and lets go of what was read.
@@ -165,8 +169,13 @@ func (j *journal) compressed(ctx context.Context, b *source.Batch, e *event) err
 
 // letGo frees what a compressed transaction holds.
 func (j *journal) letGo() {
-	if j.payload != nil {
-		j.payload.zstd.Close()
-		j.payload = nil
+	if j.payload == nil {
+		return
+	}
+	j.payload.zstd.Close()
+	large := j.payload.size > largePayload
+	j.payload = nil
+	if large {
+		debug.FreeOSMemory() // the next one may be as large, and would come before this one is collected
 	}
 }

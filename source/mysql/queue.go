@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"errors"
+	"math/bits"
 	"sync"
 )
 
@@ -19,15 +20,23 @@ type queue struct {
 
 	mu     sync.Mutex
 	events []event
-	head   int   // of events
-	bytes  int   // of what is here, of what is read, and of what is on its way
-	taken  int   // of the event that is read
-	err    error // why nothing more comes
+	head   int                    // of events
+	bytes  int                    // of what is here, of what is read, and of what is on its way
+	taken  event                  // that is read
+	err    error                  // why nothing more comes
+	spare  [maxSpare + 1][][]byte // memory of events that were read, by the power of two that it has
+	spares int                    // bytes of it
 }
 
 func newQueue(limit int) *queue {
 	return &queue{limit: limit, filled: make(chan struct{}, 1), room: make(chan struct{}, 1), closed: make(chan struct{})}
 }
+
+// maxSpare is the power of two of the largest memory that is used again, and spareLimit what is kept of it in all.
+const (
+	maxSpare   = 16
+	spareLimit = 1 << 20
+)
 
 // reserve waits until there is room for an event of that size, which push will bring.
 func (q *queue) reserve(size int) error {
@@ -69,9 +78,10 @@ func (q *queue) push(e event) {
 func (q *queue) pop() (e event, ok bool, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.taken > 0 {
-		q.bytes -= q.taken
-		q.taken = 0
+	if n := q.taken.announced(); n > 0 {
+		q.bytes -= n
+		q.keep(q.taken.raw)
+		q.taken = event{}
 		signal(q.room)
 	}
 	if q.head == len(q.events) {
@@ -80,8 +90,36 @@ func (q *queue) pop() (e event, ok bool, err error) {
 	e = q.events[q.head]
 	q.events[q.head] = event{}
 	q.head++
-	q.taken = e.announced()
+	q.taken = e
 	return e, true, nil
+}
+
+// keep keeps the memory of an event that was read. Most are of one size, and garbage of them all would be much.
+func (q *queue) keep(raw []byte) {
+	n := cap(raw)
+	if n == 0 || bits.OnesCount(uint(n)) != 1 || n > 1<<maxSpare || q.spares+n > spareLimit {
+		return
+	}
+	power := bits.TrailingZeros(uint(n))
+	q.spare[power] = append(q.spare[power], raw[:0])
+	q.spares += n
+}
+
+// memory returns what holds an event of that size.
+func (q *queue) memory(size int) []byte {
+	power := bits.Len(uint(size - 1))
+	if size < 1 || power > maxSpare {
+		return make([]byte, 0, size)
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if n := len(q.spare[power]); n > 0 {
+		raw := q.spare[power][n-1]
+		q.spare[power] = q.spare[power][:n-1]
+		q.spares -= cap(raw)
+		return raw
+	}
+	return make([]byte, 0, 1<<power)
 }
 
 // end says that nothing more comes. The first reason counts.
@@ -94,10 +132,13 @@ func (q *queue) end(err error) {
 	signal(q.filled)
 }
 
-// close lets go of who waits for room. It is called once.
+// close lets go of who waits for room, and of what is here. It is called once.
 func (q *queue) close() {
 	close(q.closed)
 	q.end(errClosed)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.events, q.head = nil, 0
 }
 
 func signal(c chan struct{}) {

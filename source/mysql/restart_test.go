@@ -2,9 +2,11 @@ package mysql_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -193,6 +195,45 @@ func TestAServerThatFallsSilentIsGivenUp(t *testing.T) {
 	})
 }
 
+// A server that reads a large compressed transaction from its disk says nothing meanwhile.
+func TestAServerThatIsSilentAndAnswersOthersIsNotGivenUp(t *testing.T) {
+	onBoth(t, func(t *testing.T, server *devstack.MySQL) {
+		t.Parallel() // it waits
+		db := newDatabase(t, server, "CREATE TABLE t (id int PRIMARY KEY)")
+		wire := newWire(t, server.Addr())
+		wire.slow.Store(3) // Head's, one to look before the log is opened, the log
+		cfg := db.config()
+		cfg.URL = "mysql://root@" + wire.addr() + "/?tls=disabled" // so that each attempt is one connection
+		s, memory := open(t, cfg, db.selector(columns{"t": nil})), sourcetest.Fresh()
+		head, err := s.Head(t.Context(), memory)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := &tape{prefix: db.prefix(), memory: memory.Again(), pos: head}
+		if p.stream, err = s.Open(t.Context(), head, p.memory); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = p.stream.Close() })
+		db.run(t, "INSERT INTO t VALUES (1)")
+		p.wants(t, "t c id=1")
+		close(wire.since)
+		db.run(t, "INSERT INTO t VALUES (2)")
+		ctx, cancel := context.WithTimeout(t.Context(), 17*time.Second) // longer than one that is cut off has
+		defer cancel()
+		for err = nil; err == nil; {
+			var b source.Batch
+			if err = p.stream.Next(ctx, &b); len(b.Changes) > 0 {
+				t.Fatal("got a row over a connection that brings nothing")
+			}
+		}
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("got the error %v, want to wait for a server that answers others", err)
+		}
+		close(wire.until)
+		p.wants(t, "t c id=2")
+	})
+}
+
 func TestAnIdleServerIsKnownToHaveNothingLeft(t *testing.T) {
 	onBoth(t, func(t *testing.T, server *devstack.MySQL) {
 		db, p := readOne(t, server)
@@ -282,6 +323,9 @@ func TestOfSeveralServersTheOneThatTakesWritesIsRead(t *testing.T) {
 type wire struct {
 	listener net.Listener
 	dead     chan struct{}
+	slow     atomic.Int32  // the number of a connection, from 1, that brings nothing from the server for a while
+	since    chan struct{} // from when
+	until    chan struct{}
 }
 
 // newWire leads to each of the servers in turn.
@@ -291,7 +335,7 @@ func newWire(t *testing.T, to ...string) *wire {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &wire{listener: l, dead: make(chan struct{})}
+	w := &wire{listener: l, dead: make(chan struct{}), since: make(chan struct{}), until: make(chan struct{})}
 	t.Cleanup(func() { _ = l.Close() })
 	go func() {
 		for i := 0; ; i++ {
@@ -305,8 +349,8 @@ func newWire(t *testing.T, to ...string) *wire {
 				return
 			}
 			t.Cleanup(func() { _ = server.Close() })
-			go w.pass(from, server)
-			go w.pass(server, from)
+			go w.pass(0, from, server)
+			go w.pass(i+1, server, from)
 		}
 	}()
 	return w
@@ -317,10 +361,17 @@ func (w *wire) addr() string { return w.listener.Addr().String() }
 func (w *wire) cut() { close(w.dead) }
 
 // pass carries bytes until the wire is dead, and then takes them for nothing.
-func (w *wire) pass(from, to net.Conn) {
+func (w *wire) pass(number int, from, to net.Conn) {
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buf)
+		if number == int(w.slow.Load()) {
+			select {
+			case <-w.since:
+				<-w.until
+			default:
+			}
+		}
 		if err != nil {
 			_ = to.Close()
 			return

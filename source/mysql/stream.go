@@ -36,7 +36,7 @@ func (s *Source) newStream(from server, d *dump, at place, c *coverage, waits bo
 			coverage: c, log: s.log, at: at,
 		},
 		settling: settling,
-		monitor: newMonitor(catalog, s.log, settling, func(err error) {
+		monitor: newMonitor(catalog, s.log, settling, d.line.answers, func(err error) {
 			d.queue.end(err)
 			d.line.close()
 		}),
@@ -164,6 +164,7 @@ func (s *stream) Close() error {
 		s.cancel()
 		s.dump.close()
 		s.monitor.wait()
+		s.waiting = nil
 		s.journal.letGo()
 	})
 	return nil
