@@ -57,8 +57,8 @@ lint: $(LINT) ## golangci-lint, with the import rules
 fmt: $(LINT) ## Formats the code and fixes what can be fixed by itself
 	$(LINT) run --fix ./...
 
-bench: ## The comparison benchmarks; results in bench/out
-	go run ./bench
+bench: ## The comparison benchmarks; results in bench/out; SOURCE=mysql, SOURCE=mariadb
+	go run ./bench -source $(or $(SOURCE),postgres)
 
 servers: ## Real Postgres and Kafka on this machine, to play with, until Ctrl-C; SOURCE=mysql, SOURCE=mariadb
 	go build -o bin/servers ./internal/devstack/servers

@@ -89,7 +89,7 @@ func mayImport() map[string][]string {
 		"internal/demo":             {".", "internal/devstack", "internal/tail", pgx, gomysql, embedded},
 		"cmd/kafkasync":             append(everyone, "internal/node", "internal/demo", "internal/devstack", "internal/tail", "internal/rdkafka", pgx, kafka, embedded, "github.com/spf13/cobra"),
 		"deploy":                    nil,
-		"bench":                     append(everyone, "internal/rdkafka", "internal/node", "internal/devstack", "internal/tail", pgx, kafka, embedded),
+		"bench":                     append(everyone, "internal/rdkafka", "internal/node", "internal/devstack", "internal/tail", pgx, gomysql, kafka, embedded),
 		"e2e":                       append(everyone, "internal/node", "internal/devstack", "internal/tail", pgx, kafka, embedded),
 	}
 }

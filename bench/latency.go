@@ -10,8 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/kafkasync/kafkasync"
 	"github.com/kafkasync/kafkasync/internal/tail"
 )
@@ -47,12 +45,12 @@ type trip struct {
 func (b *bench) measureLatency(ctx context.Context) (l latency, err error) {
 	n := b.o.updates()
 	t := &trip{committed: make([]atomic.Int64, n+1), seen: make([]atomic.Int64, n+1)}
-	run, err := b.program.start(ctx)
+	run, err := b.start(ctx, b.program)
 	if err != nil {
 		return l, err
 	}
 	defer func() { err = errors.Join(err, run.stop()) }()
-	if _, err := b.awaitReader(ctx, ourSlot, run.alive); err != nil {
+	if _, err := b.awaitReader(ctx, databaseName, run.alive); err != nil {
 		return l, err
 	}
 	ctx, stop := context.WithCancelCause(ctx)
@@ -122,8 +120,7 @@ func (b *bench) warmUp(ctx context.Context, warm <-chan struct{}) error {
 			return true, nil
 		default:
 		}
-		_, err := b.db.Exec(ctx, "UPDATE products SET updated_at = now() WHERE id = $1", b.o.rows)
-		return false, err
+		return false, b.db.exec(ctx, touchOne(int64(b.o.rows)))
 	})
 }
 
@@ -133,14 +130,14 @@ func (b *bench) warmUp(ctx context.Context, warm <-chan struct{}) error {
 func (b *bench) writeSteadily(ctx context.Context, t *trip) (time.Duration, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	var conns []*pgx.Conn
+	var conns []session
 	defer func() {
 		for _, conn := range conns {
-			_ = conn.Close(context.WithoutCancel(ctx)) // all its statements were answered
+			_ = conn.close(ctx) // all its statements were answered
 		}
 	}()
 	for range writers {
-		conn, err := pgx.Connect(ctx, b.pg.URL(database))
+		conn, err := b.db.connect(ctx)
 		if err != nil {
 			return 0, fmt.Errorf("connecting a writer: %w", err)
 		}
@@ -165,7 +162,7 @@ func (b *bench) writeSteadily(ctx context.Context, t *trip) (time.Duration, erro
 	return time.Since(began), context.Cause(ctx)
 }
 
-func writeAt(ctx context.Context, conn *pgx.Conn, at time.Time, id int64) error {
+func writeAt(ctx context.Context, conn session, at time.Time, id int64) error {
 	timer := time.NewTimer(time.Until(at))
 	defer timer.Stop()
 	select {
@@ -173,8 +170,7 @@ func writeAt(ctx context.Context, conn *pgx.Conn, at time.Time, id int64) error 
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	_, err := conn.Exec(ctx, "UPDATE products SET featured = NOT featured, updated_at = now() WHERE id = $1", id)
-	if err != nil {
+	if err := conn.exec(ctx, touchOne(id)); err != nil {
 		return fmt.Errorf("changing row %d: %w", id, err)
 	}
 	return nil

@@ -16,13 +16,7 @@ import (
 
 // describe says where and with what the result was measured.
 func (b *bench) describe(ctx context.Context) ([][2]string, error) {
-	var server string
-	var width float64
-	err := b.db.QueryRow(ctx, "SELECT current_setting('server_version'), avg(pg_column_size(p.*)) FROM (SELECT * FROM products LIMIT 1000) p").Scan(&server, &width)
-	if err != nil {
-		return nil, fmt.Errorf("asking Postgres what it is: %w", err)
-	}
-	revision, err := b.program.version(ctx)
+	revision, err := b.version(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -34,12 +28,17 @@ func (b *bench) describe(ctx context.Context) ([][2]string, error) {
 		{"machine", fmt.Sprintf("%s, %d cores for everything: servers, kafkasync, writers", field("/proc/cpuinfo", "model name"), runtime.NumCPU())},
 		{"memory", memory()},
 		{"kernel", kernel()},
-		{"Postgres", server + ", defaults, but no autovacuum and no checkpoints during a round"},
 		{"Kafka", b.kafka.Version() + ", one broker, 12 partitions, acks=all"},
 		{"Go, librdkafka", runtime.Version() + ", " + librdkafka},
-		{"rows", fmt.Sprintf("%d of %.0f bytes in 11 columns", b.o.rows, width)},
-		{"rounds", fmt.Sprintf("%d, in each both readers on the same log, in turns", b.o.rounds)},
+		{"rounds", fmt.Sprintf("%d, in each all that is compared on the same log or topic, in turns", b.o.rounds)},
 		{"load average before", loadAverage()},
+	}
+	if b.db != nil {
+		version, width, err := b.db.about(ctx)
+		if err != nil {
+			return nil, err
+		}
+		about = append(about, [2]string{b.db.names().server, version}, [2]string{"rows", fmt.Sprintf("%d of %.0f bytes in 11 columns", b.o.rows, width)})
 	}
 	if slices.ContainsFunc(b.o.parts(), func(p part) bool { return p.name == partDelayer }) {
 		about = append(about, [2]string{"outage", fmt.Sprintf("a delay of %s, which passed while no node ran", b.o.delay)})
@@ -47,9 +46,9 @@ func (b *bench) describe(ctx context.Context) ([][2]string, error) {
 	return about, nil
 }
 
-// version is the revision that the program was built of.
-func (p *program) version(ctx context.Context) (string, error) {
-	out, err := exec.CommandContext(ctx, p.binary, "version").Output()
+// version is the revision that kafkasync was built of.
+func (b *bench) version(ctx context.Context) (string, error) {
+	out, err := exec.CommandContext(ctx, b.binary, "version").Output()
 	if err != nil {
 		return "", fmt.Errorf("asking kafkasync for its version: %w", err)
 	}

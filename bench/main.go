@@ -1,9 +1,9 @@
 // Program bench compares kafkasync with the least that can be done: with a log,
-// pg_recvlogical, Postgres' own reader, writing to /dev/null; with messages that
-// are to be sent again, a bare loop over librdkafka. `make bench`.
+// pg_recvlogical, Postgres' own reader, writing to /dev/null, or a raw drain of
+// the binlog; with what Kafka takes and gives, bare loops over librdkafka. `make bench`.
 //
 // It promises that what it compares was measured in one run, in turns, on the
-// same log of the same real Postgres or the same topic, and that every row was
+// same log of the same real database or the same topic, and that every row was
 // acknowledged by a real Kafka. A lost row is an error; a slow one is a result: it judges nothing.
 // It never uses a server that it did not start.
 package main
@@ -27,7 +27,8 @@ import (
 type options struct {
 	rows, txs, rounds, rate int
 	latency, delay          time.Duration
-	only                    string // a part; "": all
+	source                  string // of kinds
+	only                    string // parts, with commas between; "": all
 	out, binary, profile    string
 	parameters              string // of our connection to Postgres
 	command                 string // as it was typed
@@ -60,13 +61,14 @@ func parse(args []string, out io.Writer) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(out)
-	flags.IntVar(&o.rows, "rows", 1_000_000, "`rows` of the table, all changed by the bulk UPDATE")
+	flags.IntVar(&o.rows, "rows", 1_000_000, "`rows` of the table, all changed by the bulk UPDATE, and messages of a topic")
 	flags.IntVar(&o.txs, "txs", 200_000, "`transactions` of one row each; 0: leave this part out")
 	flags.IntVar(&o.rounds, "rounds", 3, "how `often` all is measured; the median counts")
 	flags.IntVar(&o.rate, "rate", 1000, "transactions a second while the latency is measured")
 	flags.DurationVar(&o.latency, "latency", 20*time.Second, "how long the latency is measured in each round; 0: leave this part out")
 	flags.DurationVar(&o.delay, "delay", time.Minute, "the delay of the messages that are re-sent after an outage: longer than publishing them takes; 0: leave this part out")
-	flags.StringVar(&o.only, "only", "", "measure this `part` alone, one of "+strings.Join(partNames(), ", "))
+	flags.StringVar(&o.source, "source", "postgres", "the `database` whose log is read: "+sources)
+	flags.StringVar(&o.only, "only", "", "measure these `parts` alone, with commas between: "+strings.Join(partNames(), ", "))
 	flags.StringVar(&o.out, "out", "bench/out/result.md", "write the result into this `file` as well; \"\": nowhere")
 	flags.StringVar(&o.binary, "binary", "", "measure this kafkasync `program` instead of one built now")
 	flags.StringVar(&o.parameters, "parameters", "", "what `follows` the ? in kafkasync's source.postgres.url, such as logical_decoding_work_mem=1GB")
@@ -91,9 +93,15 @@ func (o options) check() error {
 	if o.delay%time.Millisecond != 0 || o.delay > 0 && o.delay < time.Second {
 		return fmt.Errorf("-delay is %s: want whole milliseconds, and a second at least", o.delay)
 	}
+	if _, ok := kinds()[o.source]; !ok {
+		return fmt.Errorf("-source is %q: want %s", o.source, sources)
+	}
+	if o.parameters != "" && o.source != "postgres" {
+		return fmt.Errorf("-parameters are for Postgres: leave them out with -source %s", o.source)
+	}
 	parts := o.parts()
-	if len(parts) == 0 {
-		return fmt.Errorf("-only %s leaves nothing to measure: want one of %s, and a size that does not leave it out", o.only, strings.Join(partNames(), ", "))
+	if o.only != "" && len(parts) != strings.Count(o.only, ",")+1 {
+		return fmt.Errorf("-only is %s: want of %s, and sizes that leave none of them out", o.only, strings.Join(partNames(), ", "))
 	}
 	for _, p := range parts {
 		if p.name == partReaders && o.txs > o.rows || p.name == partLatency && o.updates() >= o.rows {

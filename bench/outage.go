@@ -8,12 +8,9 @@ import (
 	"time"
 )
 
-// The pipeline of the delayer's part. Everything of it is new in each round: its data,
+// outagePipeline is that of the delayer's part. Everything of it is new in each round: its data,
 // slot, topic and group. So the topic holds nothing but this round's messages.
-const (
-	outagePipeline = "outage"
-	outageSlot     = "kafkasync_" + outagePipeline
-)
+const outagePipeline = "outage"
 
 // backlog is a topic that is full of messages whose delay has passed while no node ran.
 type backlog struct {
@@ -34,7 +31,7 @@ func (b *bench) resend(ctx context.Context, round int, r *result) error {
 	defer offsets.close()
 	name := outagePipeline + strconv.Itoa(round)
 	s := settings{name: name, pipeline: outagePipeline, topic: name, delay: b.o.delay}
-	p, err := b.configure(ctx, b.program.binary, s)
+	p, err := b.configure(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -57,14 +54,14 @@ func (b *bench) resend(ctx context.Context, round int, r *result) error {
 	b.say("round %d: %s: %s, %.2f of the bare loop, %.2f of that with all defaults; %s", round+1, delayer, own,
 		own.rate()/loops[bareLoop].rate(), own.rate()/loops[bareDefaults].rate(), own.outage)
 	r.add(workload, delayer, own)
-	return b.forget(ctx)
+	return b.db.forget(ctx, outagePipeline)
 }
 
 // fill has a node publish the bulk UPDATE, ends the node before the first delay has
 // passed, and returns when the last one has.
 func (b *bench) fill(ctx context.Context, p *program, s settings, o offsets) (q backlog, err error) {
-	if _, err := b.db.Exec(ctx, "VACUUM ANALYZE products"); err != nil {
-		return q, fmt.Errorf("cleaning the table: %w", err)
+	if err := b.db.tidy(ctx); err != nil {
+		return q, err
 	}
 	stopped, err := b.publishAll(ctx, p)
 	if err != nil {
@@ -100,7 +97,7 @@ func (b *bench) fill(ctx context.Context, p *program, s settings, o offsets) (q 
 
 // publishAll runs a node until its checkpoint has passed the bulk UPDATE, and says when it has ended.
 func (b *bench) publishAll(ctx context.Context, p *program) (stopped time.Time, err error) {
-	run, err := p.start(ctx)
+	run, err := b.start(ctx, p)
 	if err != nil {
 		return stopped, err
 	}
@@ -112,14 +109,14 @@ func (b *bench) publishAll(ctx context.Context, p *program) (stopped time.Time, 
 }
 
 func (b *bench) publishWith(ctx context.Context, run *running) error {
-	if _, err := b.awaitReader(ctx, outageSlot, run.alive); err != nil {
+	if _, err := b.awaitReader(ctx, outagePipeline, run.alive); err != nil {
 		return err
 	}
 	if _, err := b.write(ctx, b.workloads()[0]); err != nil {
 		return err
 	}
 	// Behind the mark as well, which would else be published by the next node, and be due only a delay later.
-	end, err := b.logEnd(ctx)
+	end, err := b.db.logEnd(ctx)
 	if err != nil {
 		return err
 	}
@@ -130,16 +127,4 @@ func (b *bench) publishWith(ctx context.Context, run *running) error {
 		at, err := run.reached(ctx)
 		return at >= end, err
 	})
-}
-
-// forget removes what the database would keep for a pipeline that does not come back.
-func (b *bench) forget(ctx context.Context) error {
-	if err := b.dropSlot(ctx, outageSlot); err != nil {
-		return err
-	}
-	// By default the publication has the name of the slot.
-	if _, err := b.db.Exec(ctx, "DROP PUBLICATION "+outageSlot); err != nil {
-		return fmt.Errorf("dropping publication %s: %w", outageSlot, err)
-	}
-	return nil
 }

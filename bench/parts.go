@@ -3,12 +3,15 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 )
 
 // The parts of a round, in their order.
 const (
 	partReaders  = "readers"
 	partProducer = "producer"
+	partConsumer = "consumer"
 	partLatency  = "latency"
 	partDelayer  = "delayer"
 )
@@ -23,6 +26,7 @@ func allParts() []part {
 	return []part{
 		{partReaders, (*bench).compareReaders},
 		{partProducer, (*bench).measureProducer},
+		{partConsumer, (*bench).compareConsumers},
 		{partLatency, (*bench).addLatency},
 		{partDelayer, (*bench).resend},
 	}
@@ -41,11 +45,16 @@ func (o options) parts() []part {
 	var parts []part
 	for _, p := range allParts() {
 		out := p.name == partLatency && o.latency == 0 || p.name == partDelayer && o.delay == 0
-		if !out && (o.only == "" || o.only == p.name) {
+		if !out && (o.only == "" || slices.Contains(strings.Split(o.only, ","), p.name)) {
 			parts = append(parts, p)
 		}
 	}
 	return parts
+}
+
+// needsDatabase reports whether a part, or the profile, reads a log.
+func (o options) needsDatabase() bool {
+	return o.profile != "" || slices.ContainsFunc(o.parts(), func(p part) bool { return p.name != partProducer && p.name != partConsumer })
 }
 
 // compare measures everything in turns and returns the report.
@@ -75,12 +84,12 @@ func (b *bench) compareReaders(ctx context.Context, round int, r *result) error 
 }
 
 func (b *bench) measureProducer(ctx context.Context, round int, r *result) error {
-	s, err := b.produce(ctx, round)
+	s, err := b.produce(ctx, fmt.Sprint("bare", round))
 	if err != nil {
 		return err
 	}
 	b.say("round %d: %s: %s", round+1, bareProducer, s)
-	r.add("same records, no database", bareProducer, s)
+	r.add(sameRecords, bareProducer, s)
 	return nil
 }
 

@@ -1,14 +1,17 @@
 package main
 
+// #include <stdlib.h>
+// #include "relay.h"
+import "C"
+
 import (
 	"context"
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 	"time"
+	"unsafe"
 
-	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/kafkasync/kafkasync"
@@ -16,6 +19,9 @@ import (
 
 // partitions is how many a topic has that kafkasync creates by default.
 const partitions = 12
+
+// sameRecords is the workload of the producer's part.
+const sameRecords = "same records, no database"
 
 // published returns how many records the topic has had; 0 if there is no topic.
 func (b *bench) published(ctx context.Context) (int64, error) {
@@ -31,94 +37,80 @@ func (b *bench) published(ctx context.Context) (int64, error) {
 	return total(ends), err
 }
 
-// produce writes what the bulk UPDATE makes of the table straight through
-// librdkafka, with nothing in the way: what Kafka takes on this machine.
-func (b *bench) produce(ctx context.Context, round int) (sample, error) {
-	name := "bare" + strconv.Itoa(round)
-	producer, err := ck.NewProducer(&ck.ConfigMap{
-		"bootstrap.servers": b.kafka.Brokers(), "acks": "all", "enable.idempotence": true, "linger.ms": "5",
-		"partitioner": "murmur2_random", "message.timeout.ms": 0, "go.delivery.report.fields": "none",
-	})
-	if err != nil {
-		return sample{}, fmt.Errorf("opening a producer: %w", err)
-	}
-	defer producer.Close()
+// produce writes what the bulk UPDATE makes of the table into a new topic, in C, straight
+// through librdkafka with nothing in the way: what Kafka takes on this machine.
+func (b *bench) produce(ctx context.Context, name string) (s sample, err error) {
 	offsets, err := b.openOffsets()
 	if err != nil {
-		return sample{}, err
+		return s, err
 	}
 	defer offsets.close()
 	if err := offsets.create(ctx, name); err != nil {
-		return sample{}, err
+		return s, err
 	}
-	acked := make(chan error, 1)
-	go func() { acked <- awaitReports(producer.Events(), b.o.rows) }()
-
-	s := sample{rows: b.o.rows}
+	producer, err := newBareProducer(b.kafka.Brokers(), 5)
+	if err != nil {
+		return s, err
+	}
+	defer C.rd_kafka_destroy(producer)
 	before, err := usageOf(os.Getpid(), 0)
 	if err != nil {
 		return s, err
 	}
 	began := time.Now()
-	if err := produceAll(ctx, producer, name, b.o.rows); err != nil {
-		return s, err
+	if err := b.produceAll(ctx, producer, name); err != nil {
+		return s, fmt.Errorf("producing: %w", err)
 	}
-	if err := <-acked; err != nil {
-		return s, err
-	}
-	s.took = time.Since(began)
+	s.rows, s.took = b.o.rows, time.Since(began)
 	after, err := usageOf(os.Getpid(), 0)
 	s.spent(before, after)
 	return s, err
 }
 
-// produceAll hands over n records as those of the table: same keys, values and headers.
-func produceAll(ctx context.Context, producer *ck.Producer, name string, n int) error {
-	m := kafkasync.Message{
-		Op: kafkasync.Updated, Pipeline: "bench", Table: "public.products", Seq: time.Now().UnixMicro(),
-		Committed: time.Now(), Pos: "0/16B3748", Delay: 6 * time.Hour,
+// produceAll returns once a record of each row of the table is acknowledged: with the key, value and headers of ours.
+func (b *bench) produceAll(ctx context.Context, producer *C.rd_kafka_t, name string) error {
+	to := C.CString(name)
+	defer C.free(unsafe.Pointer(to))
+	headers, free := b.bareHeaders()
+	defer free()
+	r := C.relay{producer: producer}
+	C.relay_open(&r, nil, to, 0)
+	defer C.relay_close(&r)
+	const step = 10_000 // so that an end of ctx is noticed
+	seq := time.Now().UnixMicro()
+	for id := 1; id <= b.o.rows && r.failure[0] == 0; id += step {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		C.relay_write(&r, &headers[0], C.int64_t(id), C.int(min(step, b.o.rows+1-id)), C.int64_t(seq+int64(id)))
 	}
-	var record ck.Message
-	record.TopicPartition = ck.TopicPartition{Topic: &name, Partition: ck.PartitionAny}
-	var headers []kafkasync.Header
-	var values []byte
-	for id := 1; id <= n; id++ {
-		m.Seq++
-		headers, values = m.AppendHeaders(headers[:0], values[:0])
-		record.Headers = record.Headers[:0]
-		for _, h := range headers {
-			record.Headers = append(record.Headers, ck.Header(h))
-		}
-		record.Key = strconv.AppendInt(record.Key[:0], int64(id), 10)
-		record.Value = append(strconv.AppendInt(append(record.Value[:0], `{"id":`...), int64(id), 10), '}')
-		for {
-			err := producer.Produce(&record, nil)
-			if err == nil {
-				break
-			}
-			if e, ok := err.(ck.Error); !ok || e.Code() != ck.ErrQueueFull || ctx.Err() != nil { //nolint:errorlint // never wrapped
-				return fmt.Errorf("producing: %w", err)
-			}
-			producer.Flush(10) // its queue is full
-		}
+	C.relay_flush(&r)
+	if r.failure[0] != 0 {
+		return errors.New(C.GoString(&r.failure[0]))
 	}
 	return nil
 }
 
-// awaitReports returns once n records are acknowledged.
-func awaitReports(events <-chan ck.Event, n int) error {
-	for n > 0 {
-		switch e := (<-events).(type) {
-		case *ck.Message:
-			if e.TopicPartition.Error != nil {
-				return fmt.Errorf("producing: %w", e.TopicPartition.Error)
-			}
-			n--
-		case ck.Error:
-			return fmt.Errorf("producing: %w", e)
-		case nil:
-			return fmt.Errorf("producing: the producer was closed with %d records not acknowledged", n)
+// bareHeaders are those that kafkasync writes, in C's memory.
+func (b *bench) bareHeaders() (headers *[C.RELAY_HEADERS]C.relay_header, free func()) {
+	called := names{table: "public.products", pos: "0/16B3748"}
+	if b.db != nil {
+		called = b.db.names()
+	}
+	m := kafkasync.Message{Op: kafkasync.Updated, Pipeline: databaseName, Table: called.table, Committed: time.Now(), Pos: called.pos, Delay: 6 * time.Hour}
+	all, _ := m.AppendHeaders(nil, nil)
+	headers = (*[C.RELAY_HEADERS]C.relay_header)(C.calloc(C.RELAY_HEADERS, C.sizeof_relay_header))
+	for i, h := range all {
+		headers[i].name = C.CString(h.Key)
+		if h.Key != "seq" {
+			headers[i].value = C.CString(string(h.Value))
 		}
 	}
-	return nil
+	return headers, func() {
+		for _, h := range headers {
+			C.free(unsafe.Pointer(h.name))
+			C.free(unsafe.Pointer(h.value))
+		}
+		C.free(unsafe.Pointer(headers))
+	}
 }

@@ -49,8 +49,8 @@ func (b *bench) profile(ctx context.Context) (string, error) {
 }
 
 // profileUntil writes the profile from the moment that the server reads until the checkpoint passes end.
-func (b *bench) profileUntil(ctx context.Context, end lsn) (s sample, err error) {
-	server, err := b.awaitReader(ctx, ourSlot, func() error { return nil })
+func (b *bench) profileUntil(ctx context.Context, end place) (s sample, err error) {
+	server, err := b.awaitReader(ctx, databaseName, func() error { return nil })
 	if err != nil {
 		return s, err
 	}

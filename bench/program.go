@@ -14,9 +14,6 @@ import (
 	"github.com/kafkasync/kafkasync/internal/web"
 )
 
-// ourSlot is the slot that kafkasync makes for the pipeline of all parts but the delayer's.
-const ourSlot = "kafkasync_" + database
-
 const configText = `
 name: %s
 data_dir: %s
@@ -25,14 +22,15 @@ kafka:
   brokers: [%q]
 pipelines:
   - name: %s
-    source: {postgres: {url: %q}}
+    source: %s
     tables:
-      - {match: public.products, topic: %s, delay: %s}
+      - {match: %s, topic: %s, delay: %s}
 `
 
 // program is a built kafkasync with its configuration.
 type program struct {
 	binary, file, address, log string
+	placeOf                    func(position string) (place, error)
 }
 
 // settings are what differs between the configurations.
@@ -41,33 +39,29 @@ type settings struct {
 	delay                 time.Duration
 }
 
-// newProgram builds kafkasync, unless there is one to be used, and writes its file.
-func (b *bench) newProgram(ctx context.Context) (*program, error) {
-	binary := b.o.binary
-	if binary == "" {
-		b.say("building kafkasync")
-		binary = filepath.Join(b.dir, "kafkasync")
-		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=auto", "-o", binary, "github.com/kafkasync/kafkasync/cmd/kafkasync")
-		if out, err := build.CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("building kafkasync: %w: %s", err, out)
-		}
+// build builds kafkasync, unless there is one to be used.
+func (b *bench) build(ctx context.Context) (binary string, err error) {
+	if b.o.binary != "" {
+		return b.o.binary, nil
 	}
-	// The delay is the default's cost, a header, without its messages coming back during the run.
-	return b.configure(ctx, binary, settings{name: "kafkasync", pipeline: database, topic: topic, delay: 6 * time.Hour})
+	b.say("building kafkasync")
+	binary = filepath.Join(b.dir, "kafkasync")
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=auto", "-o", binary, "github.com/kafkasync/kafkasync/cmd/kafkasync")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building kafkasync: %w: %s", err, out)
+	}
+	return binary, nil
 }
 
 // configure writes a file for a program that has its data in a folder of its own.
-func (b *bench) configure(ctx context.Context, binary string, s settings) (*program, error) {
-	p := &program{binary: binary, file: filepath.Join(b.dir, s.name+".yaml"), log: filepath.Join(b.dir, s.name+".log")}
+func (b *bench) configure(ctx context.Context, s settings) (*program, error) {
+	p := &program{binary: b.binary, file: filepath.Join(b.dir, s.name+".yaml"), log: filepath.Join(b.dir, s.name+".log"), placeOf: b.db.placeOf}
 	var err error
 	if p.address, err = freeAddress(ctx); err != nil {
 		return nil, err
 	}
-	url := b.pg.URL(database)
-	if b.o.parameters != "" {
-		url += "?" + b.o.parameters
-	}
-	text := fmt.Sprintf(configText, s.name, filepath.Join(b.dir, s.name+".data"), p.address, b.kafka.Brokers(), s.pipeline, url, s.topic, s.delay)
+	text := fmt.Sprintf(configText, s.name, filepath.Join(b.dir, s.name+".data"), p.address, b.kafka.Brokers(), s.pipeline,
+		b.db.source(), b.db.names().table, s.topic, s.delay)
 	if err := os.WriteFile(p.file, []byte(text), 0o600); err != nil {
 		return nil, fmt.Errorf("writing the configuration: %w", err)
 	}
@@ -89,7 +83,11 @@ type running struct {
 	*child
 }
 
-func (p *program) start(ctx context.Context) (*running, error) {
+// start starts a program once nobody reads the log for one before it.
+func (b *bench) start(ctx context.Context, p *program) (*running, error) {
+	if err := b.db.hangUp(ctx); err != nil {
+		return nil, err
+	}
 	c, err := launch("kafkasync", exec.CommandContext(ctx, p.binary, "run", "-c", p.file), p.log)
 	if err != nil {
 		return nil, fmt.Errorf("starting kafkasync: %w", err)
@@ -98,7 +96,7 @@ func (p *program) start(ctx context.Context) (*running, error) {
 }
 
 // reached asks the program how far its checkpoint is. It is an error if the pipeline has stopped.
-func (p *program) reached(ctx context.Context) (lsn, error) {
+func (p *program) reached(ctx context.Context) (place, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.address+"/api/status", http.NoBody)
@@ -117,5 +115,5 @@ func (p *program) reached(ctx context.Context) (lsn, error) {
 	if len(status.Pipelines) != 1 || status.Pipelines[0].State == "stopped" {
 		return 0, fmt.Errorf("the pipeline does not run: %+v", status.Pipelines)
 	}
-	return placeOf(status.Pipelines[0].Position)
+	return p.placeOf(status.Pipelines[0].Position)
 }

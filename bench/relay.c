@@ -1,5 +1,6 @@
 #include "relay.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,9 +17,7 @@ static void fail(relay *r, const char *what, const char *why) {
 
 static void fail_with(relay *r, const char *what, rd_kafka_resp_err_t err) { fail(r, what, rd_kafka_err2str(err)); }
 
-void relay_open(relay *r, const char *from, const char *to, int partitions) {
-  r->to = rd_kafka_topic_new(r->producer, to, NULL);
-  r->reports = rd_kafka_queue_get_main(r->producer);
+static void assign(relay *r, const char *from, int partitions) {
   r->records = rd_kafka_queue_get_consumer(r->consumer);
   rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(partitions);
   for (int i = 0; i < partitions; i++) {
@@ -33,10 +32,22 @@ void relay_open(relay *r, const char *from, const char *to, int partitions) {
     fail_with(r, "assigning", err);
 }
 
+void relay_open(relay *r, const char *from, const char *to, int partitions) {
+  if (r->producer) {
+    r->to = rd_kafka_topic_new(r->producer, to, NULL);
+    r->reports = rd_kafka_queue_get_main(r->producer);
+  }
+  if (r->consumer)
+    assign(r, from, partitions);
+}
+
 void relay_close(relay *r) {
-  rd_kafka_queue_destroy(r->records);
-  rd_kafka_queue_destroy(r->reports);
-  rd_kafka_topic_destroy(r->to);
+  if (r->consumer)
+    rd_kafka_queue_destroy(r->records);
+  if (r->producer) {
+    rd_kafka_queue_destroy(r->reports);
+    rd_kafka_topic_destroy(r->to);
+  }
 }
 
 // collect counts the reports that are there; it waits for the first of them.
@@ -98,7 +109,12 @@ static void take(relay *r, rd_kafka_message_t *m) {
     return;
   }
   r->unread -= m->offset + 1 == r->ends[m->partition];
+  r->read++;
   rd_kafka_headers_t *headers;
+  if (r->look)
+    (void)rd_kafka_message_headers(m, &headers); // the record's
+  if (!r->producer)
+    return;
   if (rd_kafka_message_detach_headers(m, &headers))
     return; // it has none
   if (delay_to_delayed(headers))
@@ -107,18 +123,53 @@ static void take(relay *r, rd_kafka_message_t *m) {
     rd_kafka_headers_destroy(headers);
 }
 
-void relay_run(relay *r) {
+static void poll_step(relay *r) {
+  rd_kafka_message_t *m;
+  for (int i = 0; i < BATCH && (m = rd_kafka_consumer_poll(r->consumer, FILL_MS)); i++) {
+    take(r, m);
+    rd_kafka_message_destroy(m);
+  }
+}
+
+void relay_step(relay *r) {
+  if (r->poll) {
+    poll_step(r);
+    return;
+  }
   rd_kafka_message_t *messages[BATCH];
+  ssize_t n = rd_kafka_consume_batch_queue(r->records, FILL_MS, messages, BATCH);
+  if (n < 0)
+    fail_with(r, "reading", rd_kafka_last_error());
+  for (ssize_t i = 0; i < n; i++) {
+    take(r, messages[i]);
+    rd_kafka_message_destroy(messages[i]);
+  }
+}
+
+void relay_run(relay *r) {
   while (r->unread > 0 && !*r->failure) {
-    ssize_t n = rd_kafka_consume_batch_queue(r->records, FILL_MS, messages, BATCH);
-    if (n < 0)
-      fail_with(r, "reading", rd_kafka_last_error());
-    for (ssize_t i = 0; i < n; i++) {
-      take(r, messages[i]);
-      rd_kafka_message_destroy(messages[i]);
-    }
+    relay_step(r);
     collect(r, 0);
   }
+  relay_flush(r);
+}
+
+void relay_flush(relay *r) {
   while (r->acked < r->sent && !*r->failure)
     collect(r, 100);
+}
+
+void relay_write(relay *r, const relay_header *headers, int64_t first, int count, int64_t seq) {
+  char key[24], value[48], number[24];
+  for (int64_t id = first; id < first + count && !*r->failure; id++) {
+    snprintf(number, sizeof number, "%" PRId64, seq++);
+    rd_kafka_headers_t *list = rd_kafka_headers_new(RELAY_HEADERS);
+    for (const relay_header *h = headers; h < headers + RELAY_HEADERS && h->name; h++)
+      (void)rd_kafka_header_add(list, h->name, -1, h->value ? h->value : number, -1); // fails only on headers that are read-only
+    rd_kafka_message_t m = {.key = key, .payload = value};
+    m.key_len = (size_t)snprintf(key, sizeof key, "%" PRId64, id);
+    m.len = (size_t)snprintf(value, sizeof value, "{\"id\":%" PRId64 "}", id);
+    pass_on(r, &m, list);
+  }
+  collect(r, 0);
 }

@@ -52,29 +52,12 @@ func (o relayOrder) run(hold io.Reader) error {
 	if len(o.Ends) > C.RELAY_PARTITIONS {
 		return fmt.Errorf("%d partitions are too many, want at most %d", len(o.Ends), C.RELAY_PARTITIONS)
 	}
-	// Nothing is set that bounds or widens a queue: those of librdkafka are the measure.
-	properties := [][2]string{
-		{"bootstrap.servers", o.Brokers},
-		{"group.id", "bare"},
-		{"enable.auto.commit", "false"},
-		{"auto.offset.reset", "error"},
-	}
-	if o.Backoff > 0 {
-		properties = append(properties, [2]string{"fetch.queue.backoff.ms", strconv.Itoa(o.Backoff)})
-	}
-	consumer, err := newClient(C.RD_KAFKA_CONSUMER, 0, properties)
+	consumer, err := newBareConsumer(o.Brokers, o.Backoff)
 	if err != nil {
 		return err
 	}
 	defer C.rd_kafka_destroy(consumer)
-	producer, err := newClient(C.RD_KAFKA_PRODUCER, C.RD_KAFKA_EVENT_DR|C.RD_KAFKA_EVENT_ERROR, [][2]string{
-		{"bootstrap.servers", o.Brokers},
-		{"acks", "all"},
-		{"enable.idempotence", "true"},
-		{"message.timeout.ms", "0"},
-		{"partitioner", "murmur2_random"},
-		{"linger.ms", strconv.Itoa(o.Linger)},
-	})
+	producer, err := newBareProducer(o.Brokers, o.Linger)
 	if err != nil {
 		return err
 	}
@@ -94,6 +77,31 @@ func (o relayOrder) run(hold io.Reader) error {
 	}
 	_, err = io.Copy(io.Discard, hold)
 	return err
+}
+
+// newBareConsumer sets nothing that bounds or widens a queue: those of librdkafka are the measure.
+func newBareConsumer(brokers string, backoff int) (*C.rd_kafka_t, error) {
+	properties := [][2]string{
+		{"bootstrap.servers", brokers},
+		{"group.id", "bare"},
+		{"enable.auto.commit", "false"},
+		{"auto.offset.reset", "error"},
+	}
+	if backoff > 0 {
+		properties = append(properties, [2]string{"fetch.queue.backoff.ms", strconv.Itoa(backoff)})
+	}
+	return newClient(C.RD_KAFKA_CONSUMER, 0, properties)
+}
+
+func newBareProducer(brokers string, linger int) (*C.rd_kafka_t, error) {
+	return newClient(C.RD_KAFKA_PRODUCER, C.RD_KAFKA_EVENT_DR|C.RD_KAFKA_EVENT_ERROR, [][2]string{
+		{"bootstrap.servers", brokers},
+		{"acks", "all"},
+		{"enable.idempotence", "true"},
+		{"message.timeout.ms", "0"},
+		{"partitioner", "murmur2_random"},
+		{"linger.ms", strconv.Itoa(linger)},
+	})
 }
 
 // newClient starts librdkafka. Its log goes to stderr.

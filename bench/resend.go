@@ -10,7 +10,7 @@ import (
 // resendOurs lets a node re-send, and waits until its group has also passed over the twins.
 func (b *bench) resendOurs(ctx context.Context, p *program, set settings, q backlog, o offsets) (m sample, err error) {
 	started := time.Now()
-	run, err := p.start(ctx)
+	run, err := b.start(ctx, p)
 	if err != nil {
 		return m, err
 	}

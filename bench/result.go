@@ -10,12 +10,12 @@ import (
 
 // sample is one measurement.
 type sample struct {
-	rows                       int
-	took                       time.Duration
-	cpu, librdkafka, walsender time.Duration // librdkafka's threads are part of cpu
-	others                     time.Duration // of the processors: Kafka, us, and whoever else was there
-	peak                       int64         // bytes; 0: not known
-	outage                     *outage       // of re-sending; else nil
+	rows                    int
+	took                    time.Duration
+	cpu, librdkafka, sender time.Duration // librdkafka's threads are part of cpu; sender is the server's, of its log
+	others                  time.Duration // of the processors: Kafka, us, and whoever else was there
+	peak                    int64         // bytes; 0: not known
+	outage                  *outage       // of re-sending; else nil
 }
 
 func (s sample) rate() float64 { return float64(s.rows) / s.took.Seconds() }
@@ -26,8 +26,8 @@ func (s sample) perRow(d time.Duration) float64 {
 }
 
 func (s sample) String() string {
-	return fmt.Sprintf("%.0f rows/s, %.1f us of CPU a row (librdkafka's threads %.1f), walsender %.1f, others %.1f, %.0f MB",
-		s.rate(), s.perRow(s.cpu), s.perRow(s.librdkafka), s.perRow(s.walsender), s.perRow(s.others), megabytes(s.peak))
+	return fmt.Sprintf("%.0f rows/s, %.1f us of CPU a row (librdkafka's threads %.1f), the server's sender %.1f, others %.1f, %.0f MB",
+		s.rate(), s.perRow(s.cpu), s.perRow(s.librdkafka), s.perRow(s.sender), s.perRow(s.others), megabytes(s.peak))
 }
 
 func megabytes(n int64) float64 { return float64(n) / 1e6 }
@@ -70,13 +70,15 @@ func (l *line) median(f func(sample) float64) float64 { return middle(sorted(l.s
 
 // ratio returns the median of the rounds' ratios to a base: the rounds differ
 // more from one another than the two within a round.
-func (l *line) ratio(base *line) float64 {
+func (l *line) ratio(base *line) float64 { return middle(l.ratios(base)) }
+
+func (l *line) ratios(base *line) []float64 {
 	ratios := make([]float64, 0, len(l.samples))
 	for i := range min(len(l.samples), len(base.samples)) {
 		ratios = append(ratios, l.samples[i].rate()/base.samples[i].rate())
 	}
 	slices.Sort(ratios)
-	return middle(ratios)
+	return ratios
 }
 
 // sorted returns what f says of all, the smallest first.
@@ -102,8 +104,8 @@ func (r *result) markdown() string {
 	for _, a := range r.about {
 		fmt.Fprintf(&text, "| %s | %s |\n", a[0], a[1])
 	}
-	text.WriteString("\nMedians; in brackets the slowest and the fastest round. The ratio is the median of the rounds' ratios.\n" +
-		"All others are Kafka, where it takes part, this program, and strangers: beside pg_recvlogical, next to nothing on a quiet machine.\n\n")
+	text.WriteString("\nMedians; in brackets the slowest and the fastest round. A ratio is the median of the rounds' ratios.\n" +
+		"All others are Kafka, where it takes part, this program, and strangers: beside a bare reader of a log, next to nothing on a quiet machine.\n\n")
 	r.readers(&text)
 	if len(r.latencies) > 0 {
 		r.latency(&text)
@@ -116,23 +118,26 @@ func (r *result) readers(text *strings.Builder) {
 	if len(r.lines) == 0 {
 		return
 	}
-	text.WriteString("| workload | reader | rows/s | ratio | CPU us/row | of it librdkafka's threads | walsender CPU us/row | all others CPU us/row | peak memory MB |\n")
-	text.WriteString("|---|---|---|---|---|---|---|---|---|\n")
+	text.WriteString("| workload | reader | rows/s | ratio | to " + bareProducer + " | CPU us/row | of it librdkafka's threads | the server's sender CPU us/row | all others CPU us/row | peak memory MB |\n")
+	text.WriteString("|---|---|---|---|---|---|---|---|---|---|\n")
 	slices.SortStableFunc(r.lines, func(a, b *line) int {
-		return cmp.Or(cmp.Compare(a.order(), b.order()), cmp.Compare(b.samples[0].rows, a.samples[0].rows), cmp.Compare(b.reader, a.reader))
+		return cmp.Or(cmp.Compare(a.order(), b.order()), cmp.Compare(b.samples[0].rows, a.samples[0].rows),
+			cmp.Compare(a.workload, b.workload), cmp.Compare(b.reader, a.reader))
 	})
 	for _, l := range r.lines {
 		r.row(text, l)
 	}
 }
 
-// order puts what is no comparison behind what is one, and re-sending behind both.
+// order puts the logs first, then the producer, then what reads a topic.
 func (l *line) order() int {
 	switch l.reader {
 	case bareProducer:
 		return 1
 	case bareLoop, bareDefaults, delayer:
 		return 2
+	case barePolls, barePollsDefaults, bareBatches, bareBlind, ownConsumer:
+		return 3
 	default:
 		return 0
 	}
@@ -140,16 +145,19 @@ func (l *line) order() int {
 
 // base is the line that a line is compared with; nil: none.
 func (r *result) base(l *line) *line {
-	return cmp.Or(r.line(l.workload, recvlogical), r.line(l.workload, bareLoop))
+	return cmp.Or(r.line(l.workload, recvlogical), r.line(l.workload, rawDrain), r.line(l.workload, bareLoop), r.line(l.workload, barePolls))
 }
 
 func (r *result) row(text *strings.Builder, l *line) {
 	rates := sorted(l.samples, sample.rate)
 	fmt.Fprintf(text, "| %s | %s | %.0f (%.0f to %.0f) |", l.workload, l.reader, middle(rates), rates[0], rates[len(rates)-1])
-	if base := r.base(l); base != nil {
-		fmt.Fprintf(text, " %.2f", l.ratio(base))
+	r.ratio(text, l, r.base(l))
+	// Of the same records only: not of those that come one by one.
+	if p := r.line(sameRecords, bareProducer); p != nil && p != l && l.order() == 0 && l.samples[0].rows == p.samples[0].rows {
+		r.ratio(text, l, p)
+	} else {
+		text.WriteString(" |")
 	}
-	text.WriteString(" |")
 	column := func(format string, f func(sample) float64) {
 		if v := l.median(f); v > 0 {
 			fmt.Fprintf(text, " "+format, v)
@@ -158,10 +166,19 @@ func (r *result) row(text *strings.Builder, l *line) {
 	}
 	column("%.1f", func(s sample) float64 { return s.perRow(s.cpu) })
 	column("%.1f", func(s sample) float64 { return s.perRow(s.librdkafka) })
-	column("%.1f", func(s sample) float64 { return s.perRow(s.walsender) })
+	column("%.1f", func(s sample) float64 { return s.perRow(s.sender) })
 	column("%.1f", func(s sample) float64 { return s.perRow(s.others) })
 	column("%.0f", func(s sample) float64 { return megabytes(s.peak) })
 	text.WriteString("\n")
+}
+
+// ratio prints a cell; base is nil if there is none.
+func (r *result) ratio(text *strings.Builder, l, base *line) {
+	if base != nil {
+		ratios := l.ratios(base)
+		fmt.Fprintf(text, " %.2f (%.2f to %.2f)", middle(ratios), ratios[0], ratios[len(ratios)-1])
+	}
+	text.WriteString(" |")
 }
 
 // latency prints the medians of the rounds.

@@ -19,8 +19,8 @@ func (b *bench) round(ctx context.Context, w workload, round int, r *result) err
 	}
 	readers := []struct {
 		name string
-		read func(context.Context, workload, lsn) (sample, error)
-	}{{recvlogical, b.readAlone}, {ours, b.readAndPublish}}
+		read func(context.Context, workload, place) (sample, error)
+	}{{b.db.names().alone, b.readAlone}, {ours, b.readAndPublish}}
 	if round%2 == 1 {
 		readers[0], readers[1] = readers[1], readers[0]
 	}
@@ -35,71 +35,52 @@ func (b *bench) round(ctx context.Context, w workload, round int, r *result) err
 	return nil
 }
 
-// prepare brings both slots to the end of the log. A slot's confirmed place is not
-// enough: the server decodes from its restart place, and that of a slot that
-// has just passed a large transaction may lie before it.
+// prepare brings both readers to the end of the log.
 func (b *bench) prepare(ctx context.Context) error {
-	if _, err := b.db.Exec(ctx, "VACUUM ANALYZE products"); err != nil {
-		return fmt.Errorf("cleaning the table: %w", err)
+	if err := b.db.tidy(ctx); err != nil {
+		return err
 	}
-	if _, err := b.db.Exec(ctx, "CHECKPOINT"); err != nil {
-		return fmt.Errorf("writing a checkpoint: %w", err)
-	}
-	target, err := b.logEnd(ctx)
+	target, err := b.db.logEnd(ctx)
 	if err != nil {
 		return err
 	}
-	run, err := b.program.start(ctx)
+	run, err := b.start(ctx, b.program)
 	if err != nil {
 		return err
 	}
-	err = every(ctx, 100*time.Millisecond, func() (bool, error) {
-		if err := run.alive(); err != nil {
+	if err := errors.Join(b.advance(ctx, run, target), run.stop()); err != nil {
+		return err
+	}
+	return b.db.renew(ctx)
+}
+
+// advance returns once a node would begin behind target.
+func (b *bench) advance(ctx context.Context, run *running, target place) error {
+	if _, err := b.awaitReader(ctx, databaseName, run.alive); err != nil {
+		return err
+	}
+	return every(ctx, 100*time.Millisecond, func() (bool, error) {
+		if err := errors.Join(run.alive(), b.db.mark(ctx)); err != nil {
 			return false, err
 		}
-		return b.moveSlot(ctx, target)
+		if at, err := run.reached(ctx); err != nil || at < target {
+			return false, err
+		}
+		return b.db.passed(ctx, target)
 	})
-	if err := errors.Join(err, run.stop()); err != nil {
-		return err
-	}
-	return b.renewAlone(ctx)
 }
 
-// moveSlot gives our slot a reason to move its restart place, and reports
-// whether it is there and past target: a checkpoint logs the running transactions, and
-// the place moves when the reader confirms what follows that.
-func (b *bench) moveSlot(ctx context.Context, target lsn) (bool, error) {
-	if err := b.mark(ctx); err != nil {
-		return false, err
-	}
-	if _, err := b.db.Exec(ctx, "CHECKPOINT"); err != nil {
-		return false, fmt.Errorf("writing a checkpoint: %w", err)
-	}
-	if err := b.mark(ctx); err != nil {
-		return false, err
-	}
-	var past bool
-	err := b.db.QueryRow(ctx, `SELECT count(*) = 1 FROM pg_replication_slots
-		WHERE slot_name = $1 AND active AND restart_lsn >= $2::pg_lsn AND confirmed_flush_lsn IS NOT NULL`, ourSlot, target.String()).Scan(&past)
-	if err != nil {
-		return false, fmt.Errorf("looking at slot %s: %w", ourSlot, err)
-	}
-	return past, nil
-}
-
-// awaitReader returns the server process that reads for a slot, once there is one. One
-// that still makes the slot, which then confirms nothing yet, may begin behind what is written now.
-func (b *bench) awaitReader(ctx context.Context, slot string, alive func() error) (pid int, err error) {
+// awaitReader returns who of the server reads for a pipeline, once there is somebody.
+func (b *bench) awaitReader(ctx context.Context, pipeline string, alive func() error) (tid int, err error) {
 	err = every(ctx, 2*time.Millisecond, func() (bool, error) {
 		if err := alive(); err != nil {
 			return false, err
 		}
-		err := b.db.QueryRow(ctx, `SELECT coalesce(max(active_pid), 0) FROM pg_replication_slots
-			WHERE slot_name = $1 AND confirmed_flush_lsn IS NOT NULL`, slot).Scan(&pid)
-		return pid != 0, err
+		tid, err = b.db.reader(ctx, pipeline)
+		return tid != 0, err
 	})
 	if err != nil {
-		return 0, fmt.Errorf("waiting for a reader of slot %s: %w", slot, err)
+		return 0, fmt.Errorf("waiting for a reader of the log: %w", err)
 	}
-	return pid, nil
+	return tid, nil
 }

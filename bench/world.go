@@ -8,15 +8,13 @@ import (
 	"os"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/kafkasync/kafkasync/internal/devstack"
 )
 
-// database, table and topic of the benchmark.
+// The database, with table products, and the topic of the benchmark. The pipeline is called as the database.
 const (
-	database = "bench"
-	topic    = "products"
+	databaseName = "bench"
+	topic        = "products"
 )
 
 // bench is the servers and the program that is measured on them.
@@ -24,9 +22,9 @@ type bench struct {
 	o        options
 	progress io.Writer
 	dir      string
-	pg       *devstack.Postgres
 	kafka    *devstack.Kafka
-	db       *pgx.Conn
+	binary   string   // kafkasync
+	db       database // nil: no part needs one
 	program  *program
 }
 
@@ -39,37 +37,34 @@ func setUp(ctx context.Context, o options, progress io.Writer) (*bench, error) {
 	return b, nil
 }
 
-func (b *bench) open(ctx context.Context) error {
-	err := devstack.Install(ctx, b.progress, devstack.ComponentPostgres, devstack.ComponentKafka)
-	if err != nil {
+func (b *bench) open(ctx context.Context) (err error) {
+	kind := kinds()[b.o.source]
+	wanted := []devstack.Component{devstack.ComponentKafka}
+	if b.o.needsDatabase() {
+		wanted = append(wanted, kind.component)
+	}
+	if err := devstack.Install(ctx, b.progress, wanted...); err != nil {
 		return err
 	}
 	if b.dir, err = os.MkdirTemp("", "kafkasync-bench-"); err != nil {
 		return fmt.Errorf("creating a folder: %w", err)
 	}
-	b.say("starting Postgres and Kafka")
-	b.pg, err = devstack.StartPostgres(ctx, devstack.PostgresConfig{Settings: map[string]string{
-		// What a server does in the background when it likes would hit one side
-		// of the comparison only; we do it ourselves, between the rounds.
-		"autovacuum": "off", "checkpoint_timeout": "1h", "max_wal_size": "32GB",
-	}})
-	if err != nil {
-		return err
-	}
+	b.say("starting the servers")
 	if b.kafka, err = devstack.StartKafka(ctx, devstack.KafkaConfig{Heap: "1g"}); err != nil {
 		return err
 	}
-	if err := b.pg.CreateDatabase(ctx, database); err != nil {
+	if b.binary, err = b.build(ctx); err != nil || !b.o.needsDatabase() {
 		return err
 	}
-	if b.db, err = pgx.Connect(ctx, b.pg.URL(database)); err != nil {
-		return fmt.Errorf("connecting to Postgres: %w", err)
+	if b.db, err = kind.start(ctx, b.o); err != nil {
+		return err
 	}
 	b.say("filling a table with %d rows", b.o.rows)
-	if err := b.createTable(ctx); err != nil {
+	if err := b.db.create(ctx, b.o.rows); err != nil {
 		return err
 	}
-	b.program, err = b.newProgram(ctx)
+	// The delay is the default's cost, a header, without its messages coming back during the run.
+	b.program, err = b.configure(ctx, settings{name: "kafkasync", pipeline: databaseName, topic: topic, delay: 6 * time.Hour})
 	return err
 }
 
@@ -77,15 +72,10 @@ func (b *bench) open(ctx context.Context) error {
 func (b *bench) close(ctx context.Context) error {
 	var errs []error
 	if b.db != nil {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		errs = append(errs, b.db.Close(ctx))
+		errs = append(errs, b.db.close(ctx))
 	}
 	if b.kafka != nil {
 		errs = append(errs, b.kafka.Close())
-	}
-	if b.pg != nil {
-		errs = append(errs, b.pg.Close())
 	}
 	if b.dir != "" {
 		errs = append(errs, os.RemoveAll(b.dir))

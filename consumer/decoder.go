@@ -13,8 +13,9 @@ type decoder struct {
 	topic     string
 	partition int32
 	strings   map[string]string
-	pos       string
-	arena     []byte // bytes that are not used yet
+	// What the last message had, the next one mostly has as well.
+	pipeline, table, pos string
+	arena                []byte // bytes that are not used yet
 }
 
 // The headers that every message of ours has once, as bits.
@@ -38,7 +39,9 @@ func (d *decoder) message(r *broker.Record) (kafkasync.Message, error) {
 		if err == nil && found&is != 0 {
 			err = fmt.Errorf("it carries the header %s twice", h.Name)
 		}
-		wrong = errors.Join(wrong, err)
+		if err != nil {
+			wrong = errors.Join(wrong, err)
+		}
 		found |= is
 	}
 	if found != hasAll {
@@ -61,10 +64,10 @@ func (d *decoder) header(m *kafkasync.Message, h *broker.Header) (is int, err er
 	case "delayed":
 		return 0, m.SetHeader("delayed", h.Value)
 	case "pipeline":
-		m.Pipeline = d.keep(h.Value)
+		m.Pipeline = d.again(&d.pipeline, h.Value)
 		return hasPipeline, nil
 	case "table":
-		m.Table = d.keep(h.Value)
+		m.Table = d.again(&d.table, h.Value)
 		return hasTable, nil
 	case "pos":
 		if string(h.Value) != d.pos { // of a transaction, all are the same
@@ -104,6 +107,14 @@ func (d *decoder) copy(b []byte) []byte {
 	d.arena = d.arena[len(b):]
 	copy(c, b)
 	return c
+}
+
+// again returns a text that is mostly the last one.
+func (d *decoder) again(last *string, b []byte) string {
+	if string(b) != *last {
+		*last = d.keep(b)
+	}
+	return *last
 }
 
 const (

@@ -38,6 +38,7 @@ type partition struct {
 	closed error       // why nothing can be taken any more
 	decode decoder
 	fold   *fold
+	room   []kafkasync.Message // of the batch that is at work: one after the other uses it
 }
 
 // take returns the next batch, nil if there is none: nothing has arrived, or the partition is to be left, or it
@@ -53,7 +54,7 @@ func (p *partition) take() *batch {
 		return nil
 	default:
 	}
-	var b batch
+	b := batch{todo: p.room[:0]}
 	err := p.feed.Take(p.most, p.size, func(r *broker.Record) { b.add(&p.decode, r) })
 	switch {
 	case err == nil || isPassing(err): // librdkafka goes on
@@ -63,6 +64,7 @@ func (p *partition) take() *batch {
 	if b.next == 0 {
 		return nil
 	}
+	p.room = b.todo
 	b.todo = p.fold.compact(b.todo)
 	return &b
 }
@@ -78,7 +80,7 @@ func (p *partition) trouble() error {
 func (p *partition) limit(most, size int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.most, p.size = most, size
+	p.most, p.size, p.room = most, size, nil
 }
 
 // leave lets the worker end after what it is doing.
@@ -157,6 +159,7 @@ func (w *worker) attempt(ctx context.Context, b *batch) error {
 	var err error
 	if len(b.todo) > 0 {
 		if err = w.handler.Handle(ctx, handed(b.todo)); err == nil {
+			clear(b.todo) // its room is used again
 			b.todo = nil
 		} else {
 			err = b.keepFailed(err)

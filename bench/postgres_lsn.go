@@ -6,11 +6,8 @@ import (
 	"strings"
 )
 
-// lsn is a place in Postgres' log.
-type lsn uint64
-
 // parseLSN reads "0/16B3748".
-func parseLSN(text string) (lsn, error) {
+func parseLSN(text string) (place, error) {
 	high, low, ok := strings.Cut(text, "/")
 	h, err := strconv.ParseUint(high, 16, 32)
 	if err != nil || !ok {
@@ -20,14 +17,13 @@ func parseLSN(text string) (lsn, error) {
 	if err != nil {
 		return 0, fmt.Errorf("reading the place %q in the log: want two hexadecimal numbers", text)
 	}
-	return lsn(h<<32 | l), nil
+	return place(h<<32 | l), nil
 }
 
-func (l lsn) String() string { return fmt.Sprintf("%X/%X", uint64(l)>>32, uint64(l)&0xffffffff) }
+func (p place) lsn() string { return fmt.Sprintf("%X/%X", uint64(p)>>32, uint64(p)&0xffffffff) }
 
-// placeOf returns the place that a position of the Postgres source ends with:
-// system:timeline:place. No position is the beginning.
-func placeOf(position string) (lsn, error) {
+// placeOf returns the place that a position ends with: system:timeline:place.
+func (p *postgres) placeOf(position string) (place, error) {
 	if position == "" {
 		return 0, nil
 	}
