@@ -34,6 +34,9 @@ func (b *bench) profile(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if err := b.db.hangUp(ctx); err != nil {
+		return "", err
+	}
 	running, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- n.Run(running) }()
