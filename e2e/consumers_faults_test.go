@@ -13,7 +13,8 @@ import (
 // faults are all there are, as cards. Each is over when it returns, but for what the consumers have to catch up with.
 func (f *following) faults() []func(*crew) {
 	return []func(*crew){
-		f.kill, f.kill, f.grow, f.grow, f.shrink, f.shrink, f.freeze, f.freeze,
+		f.kill, f.grow, f.grow, f.shrink, f.shrink, f.freeze, f.freeze,
+		func(*crew) { f.killHolding() },
 		func(*crew) { f.freezeHolding(false) },
 		func(*crew) { f.freezeHolding(true) },
 		func(*crew) { f.truncate() },
@@ -32,21 +33,26 @@ func (f *following) kill(c *crew) {
 	c.grow(1)
 }
 
-// A crew has two to four processes.
+// grow starts one more, of four at the most.
 func (f *following) grow(c *crew) {
 	f.t.Helper()
-	if len(c.hands) < 4 {
-		f.tally.note("one consumer more")
-		c.grow(1)
+	if len(c.hands) == 4 {
+		f.shrink(c)
+		return
 	}
+	f.tally.note("one consumer more")
+	c.grow(1)
 }
 
+// shrink ends one in order, and leaves two at least.
 func (f *following) shrink(c *crew) {
 	f.t.Helper()
-	if len(c.hands) > 2 {
-		f.tally.note("one consumer less (SIGTERM)")
-		c.terminate(f.one(c))
+	if len(c.hands) == 2 {
+		f.grow(c)
+		return
 	}
+	f.tally.note("one consumer less (SIGTERM)")
+	c.terminate(f.one(c))
 }
 
 // freeze stops a process wherever it is, for longer than its session.
@@ -113,7 +119,7 @@ func (f *following) freezeOnce(truncate bool) (written bool) {
 		victims[i] = f.one(c)
 		victims[i].signal(f.t, syscall.SIGUSR1)
 	}
-	f.holding(victims)
+	f.holding(victims, (*hand).stopped)
 	var ids []int64
 	for i, c := range f.crews {
 		ids = append(ids, victims[i].holding(f.t)...)
@@ -138,8 +144,26 @@ func (f *following) freezeOnce(truncate bool) (written bool) {
 	return written
 }
 
-// holding changes rows until every one of these processes is frozen with some.
-func (f *following) holding(victims []*hand) {
+// killHolding kills a process of every crew with a batch that is loaded and not written, after it had the time to say that it is done.
+func (f *following) killHolding() {
+	f.t.Helper()
+	f.tally.note("kill -9 with a batch that was loaded and not written")
+	victims, before := make([]*hand, len(f.crews)), map[*hand]int{}
+	for i, c := range f.crews {
+		victims[i] = f.one(c)
+		before[victims[i]] = len(victims[i].said("keeping"))
+		victims[i].signal(f.t, syscall.SIGUSR2)
+	}
+	f.holding(victims, func(h *hand) bool { return len(h.said("keeping")) > before[h] })
+	moment(f.t, 500*time.Millisecond) // offsets are committed every 200 ms
+	for i, c := range f.crews {
+		c.kill(victims[i])
+		c.grow(1)
+	}
+}
+
+// holding changes rows until every one of these processes holds some.
+func (f *following) holding(victims []*hand, holds func(*hand) bool) {
 	f.t.Helper()
 	var again time.Time
 	eventually(f.t, time.Minute, func() string {
@@ -149,8 +173,8 @@ func (f *following) holding(victims []*hand) {
 		}
 		for i, h := range victims {
 			f.crews[i].live()
-			if !h.stopped() {
-				return fmt.Sprintf("a consumer of %s is not frozen: %s", f.crews[i].Name, h.log.tail(5))
+			if !holds(h) {
+				return fmt.Sprintf("a consumer of %s holds nothing: %s", f.crews[i].Name, h.log.tail(5))
 			}
 		}
 		return ""
@@ -198,7 +222,7 @@ func (f *following) wakes(i int, h *hand) (written bool) {
 	}
 	h.written = len(refused)
 	rows := len(h.holding(f.t))
-	f.tally.held += rows
+	f.tally.held[i] += rows
 	if last := refused[len(refused)-1]; i == theIndex && last != strconv.Itoa(rows) {
 		f.t.Errorf("the index has refused %s of the %d rows that a frozen process held, want all of them", last, rows)
 	}

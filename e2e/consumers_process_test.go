@@ -42,7 +42,8 @@ type follower struct {
 
 	primary *postgres
 	store   store
-	told    atomic.Bool    // to freeze itself
+	freezes atomic.Bool    // it was told to freeze itself
+	keeps   atomic.Bool    // it was told to write nothing of the next batch
 	woken   chan os.Signal // SIGCONT
 }
 
@@ -74,10 +75,14 @@ func runFollower(text string) error {
 	defer stop()
 	signal.Notify(f.woken, syscall.SIGCONT)
 	orders := make(chan os.Signal, 1)
-	signal.Notify(orders, syscall.SIGUSR1)
+	signal.Notify(orders, syscall.SIGUSR1, syscall.SIGUSR2)
 	go func() {
-		for range orders {
-			f.told.Store(true)
+		for order := range orders {
+			if order == syscall.SIGUSR1 {
+				f.freezes.Store(true)
+			} else {
+				f.keeps.Store(true)
+			}
 		}
 	}()
 	f.primary, f.store = &postgres{url: f.Primary}, index{&postgres{url: f.Address}}
@@ -154,7 +159,13 @@ func (f *follower) load(ctx context.Context, ids []int64) (map[int64]string, err
 
 func (f *follower) write(ctx context.Context, loaded time.Time, all []entry) error {
 	until := loaded.Add(f.Fresh)
-	held := len(all) >= leastHeld && !slices.ContainsFunc(all, func(e entry) bool { return e.twin || e.row == "" }) && f.told.CompareAndSwap(true, false)
+	worth := len(all) >= leastHeld && !slices.ContainsFunc(all, func(e entry) bool { return e.twin || e.row == "" })
+	if worth && f.keeps.CompareAndSwap(true, false) {
+		say("keeping %d", len(all))
+		<-ctx.Done()
+		return context.Cause(ctx)
+	}
+	held := worth && f.freezes.CompareAndSwap(true, false)
 	if held {
 		var err error
 		if until, err = f.freeze(all); err != nil {
@@ -177,8 +188,8 @@ func (f *follower) write(ctx context.Context, loaded time.Time, all []entry) err
 	return err
 }
 
-// leastHeld is how many rows are worth freezing with.
-const leastHeld = 3
+// leastHeld is how many rows are worth being frozen or killed with.
+const leastHeld = 8
 
 // freeze stops the process with rows that are loaded and not written, until somebody wakes it up. It returns until when they may be written.
 func (f *follower) freeze(all []entry) (until time.Time, err error) {

@@ -14,7 +14,7 @@ type consumersTally struct {
 	rounds int
 	rows   int            // of the table, when it was compared last
 	times  map[string]int // faults, by kind
-	held   int            // rows that processes were frozen with, and wrote when they woke up
+	held   [3]int         // rows that processes were frozen with, and wrote when they woke up, by store
 	healed [3]int         // rows that only a delay message has put right, by store
 	wrong  int            // rows of the cache without delay messages, in the end
 }
@@ -28,7 +28,8 @@ func (f *following) report() string {
 	fmt.Fprintf(&text, "consumers: %d rounds in %s, and at the end of each an index and a cache that equal the table (%d rows in the last one)\n", y.rounds, time.Since(y.began).Round(time.Second), y.rows)
 	fmt.Fprintf(&text, "  %d transactions with %s\n", f.shop.done["transaction"], countsOf(f.shop.done, "transaction"))
 	fmt.Fprintf(&text, "  %d consumers ran, %s\n", len(f.crews[theIndex].all)+len(f.crews[theCache].all)+len(f.crews[theDeaf].all), countsOf(y.times, ""))
-	fmt.Fprintf(&text, "  %d old rows were written by processes that woke up with them; the index, which guards versions, has refused %d writes\n", y.held, f.crews[theIndex].refused())
+	fmt.Fprintf(&text, "  processes that woke up with old rows wrote %d of them to the cache and %d to the index, which guards versions and refused them all (of %d refused writes, most of them of delay messages behind newer ones)\n",
+		y.held[theCache], y.held[theIndex], f.crews[theIndex].refused())
 	fmt.Fprintf(&text, "  only a delay message has put right %d rows of the index and %d rows of the cache, which guards nothing\n", y.healed[theIndex], y.healed[theCache])
 	fmt.Fprintf(&text, "  a cache beside it, whose consumers pass over delay messages, ended with %d rows that are wrong\n", y.wrong)
 	return text.String()

@@ -8,9 +8,13 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/kafkasync/kafkasync"
 	"github.com/kafkasync/kafkasync/consumer"
 	"github.com/kafkasync/kafkasync/internal/devstack"
 	"github.com/kafkasync/kafkasync/internal/devstack/devtest"
@@ -32,6 +36,8 @@ type following struct {
 	shop  *shop
 	crews []*crew
 	tally *consumersTally
+	read  offsets          // how far what is in Kafka was looked at
+	last  map[string]int64 // seq of the last instant message of each row, by key
 }
 
 // Three stores are fed: an index, a cache, and a cache whose consumers pass over the delay messages. If the last one did not go stale,
@@ -46,7 +52,7 @@ const (
 func TestConsumersFollowTheTable(t *testing.T) {
 	minutes := number(t, consumersMinutes, 0)
 	if minutes == 0 {
-		newFollowing(t, devtest.Kafka(t), 8*time.Second).fixedSet()
+		newFollowing(t, devtest.Kafka(t), 12*time.Second).fixedSet()
 		return
 	}
 	if err := devstack.Install(t.Context(), os.Stderr, devstack.ComponentKafka); err != nil {
@@ -65,7 +71,7 @@ func newFollowing(t testing.TB, kafka *devstack.Kafka, delay time.Duration) *fol
 	seed := seeded(t)
 	f := &following{
 		t: t, dice: rand.New(rand.NewPCG(seed, 1)), url: devtest.Database(t), kafka: kafka, topic: devtest.Topic(t), delay: delay,
-		tally: &consumersTally{times: map[string]int{}, began: time.Now()},
+		tally: &consumersTally{times: map[string]int{}}, last: map[string]int64{},
 	}
 	f.shop = &shop{url: f.url, seed: seed, done: map[string]int{}}
 	execute(t, f.url, itemSchema)
@@ -73,6 +79,7 @@ func newFollowing(t testing.TB, kafka *devstack.Kafka, delay time.Duration) *fol
 		pipelineText("shop", f.url, fmt.Sprintf("- {match: public.items, topic: %s, delay: %s}", f.topic, delay)))
 	f.node = f.site.start(t)
 	f.node.reaches(t, "streaming")
+	f.tally.began = time.Now()
 	f.insert()
 	redis := startRedis(t)
 	for i, e := range []errand{{Name: "index", Store: "index", Address: devtest.Database(t)}, {Name: "cache", Store: "cache", Address: redis}, {Name: "deaf", Store: "cache", Address: redis, Deaf: true}} {
@@ -165,6 +172,32 @@ func (f *following) wrong(c *crew) (problems map[int64]string) {
 	return problems
 }
 
+// handled is passed, and fails the test if the index has not had all of it: the version of a row is that of its last instant message, or higher. A
+// delay message hides what was passed over, so the sooner this is asked the more it finds.
+func (f *following) handled() {
+	f.t.Helper()
+	to := ends(f.t, f.kafka.Brokers(), f.topic)
+	f.passed()
+	readBetween(f.t, f.kafka.Brokers(), f.read, to, func(r *kgo.Record) {
+		if m := parse(f.t, r); m.Delayed == 0 && m.Op != kafkasync.Truncated {
+			f.last[string(m.Key)] = max(f.last[string(m.Key)], m.Seq)
+		}
+	})
+	f.read = to
+	var problems []string
+	versions := pairs(f.t, f.crews[theIndex].Address, "SELECT id, version::text FROM docs")
+	for key, seq := range f.last {
+		id, err := strconv.ParseInt(key, 10, 64)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		if version, err := strconv.ParseInt(versions[id], 10, 64); err != nil || version < 2*seq {
+			problems = append(problems, fmt.Sprintf("row %d has the version %q in the index, want at least %d: PASSED OVER", id, versions[id], 2*seq))
+		}
+	}
+	report(f.t, problems)
+}
+
 // equal fails the test unless a store is what the primary is.
 func (f *following) equal(c *crew) {
 	f.t.Helper()
@@ -191,9 +224,6 @@ func (f *following) fixedSet() {
 	f.passed()
 	f.shop.open(f.t)
 	for _, c := range f.crews {
-		f.kill(c)
-	}
-	for _, c := range f.crews {
 		f.grow(c)
 	}
 	f.passed()
@@ -202,6 +232,9 @@ func (f *following) fixedSet() {
 		f.shrink(c)
 	}
 	f.shop.close(f.t)
+	f.passed()
+	f.killHolding() // nothing comes behind it that could hide what is lost
+	f.handled()
 	f.end()
 }
 
@@ -212,7 +245,7 @@ func (f *following) goOn(minutes int) {
 	for until := time.Now().Add(time.Duration(minutes) * time.Minute); time.Now().Before(until); {
 		f.shop.open(f.t)
 		f.passed()
-		for range 5 {
+		for range 8 {
 			if len(cards) == 0 {
 				cards = f.faults()
 				f.dice.Shuffle(len(cards), func(i, j int) { cards[i], cards[j] = cards[j], cards[i] })
@@ -222,7 +255,7 @@ func (f *following) goOn(minutes int) {
 			if f.dice.IntN(2) == 0 {
 				moment(f.t, upTo(f.dice, 2*time.Second))
 			}
-			f.passed() // a batch is never old when its process is frozen
+			f.handled() // a batch is never old when its process is frozen
 		}
 		f.shop.close(f.t)
 		f.judge()
@@ -233,7 +266,6 @@ func (f *following) goOn(minutes int) {
 // end has a last round, of which it is known what comes of it.
 func (f *following) end() {
 	f.t.Helper()
-	f.passed()
 	f.freezeHolding(false)
 	healed := f.judge()
 	if healed[theCache] == 0 {
@@ -256,7 +288,7 @@ func (f *following) end() {
 // judge lets everything come, and compares. It returns how many rows of each store only a delay message has put right.
 func (f *following) judge() (healed []int) {
 	f.t.Helper()
-	f.passed()
+	f.handled()
 	f.tally.rounds++
 	f.tally.rows = query[int](f.t, f.url, "SELECT count(*) FROM items")
 	stale := make([]int, len(f.crews))
