@@ -174,7 +174,7 @@ func (f *following) holding(victims []*hand, holds func(*hand) bool) {
 		for i, h := range victims {
 			f.crews[i].live()
 			if !holds(h) {
-				return fmt.Sprintf("a consumer of %s holds nothing: %s", f.crews[i].Name, h.log.tail(5))
+				return fmt.Sprintf("process %d of %s holds nothing: %s", h.cmd.Process.Pid, f.crews[i].Name, h.log.tail(5))
 			}
 		}
 		return ""

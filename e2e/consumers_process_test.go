@@ -93,11 +93,29 @@ func runFollower(text string) error {
 	if err != nil {
 		return err
 	}
+	go f.tell(ctx, c)
 	say("ready for signals")
 	if err := c.Run(ctx, consumer.HandlerFunc(f.handle)); ctx.Err() == nil || !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("the consumer ended: %w", err)
 	}
 	return nil
+}
+
+// tell says which partitions the process has, whenever that changes.
+func (f *follower) tell(ctx context.Context, c *consumer.Consumer) {
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for before := ""; ctx.Err() == nil; <-tick.C {
+		status := c.Status()
+		var has []int32
+		for _, p := range status.Partitions {
+			has = append(has, p.Partition)
+		}
+		if now := fmt.Sprint(has, status.Err); now != before {
+			before = now
+			say("has the partitions %s at %s", now, time.Now().Format("15:04:05.000"))
+		}
+	}
 }
 
 func (e *errand) config() consumer.Config {
