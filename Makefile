@@ -12,10 +12,10 @@ MINUTES     ?= 30
 SEED        ?=
 export CGO_ENABLED := 1
 .DEFAULT_GOAL := help
-.PHONY: help all build demo test soak chaos short lint fmt bench servers fuzz versions
+.PHONY: help all build demo test soak chaos chaos-consumers short lint fmt bench servers fuzz versions
 
 help: ## What there is
-	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 24
 
 all: test build ## Everything a change has to pass, and the binary
 
@@ -38,6 +38,9 @@ soak: ## The long variants of the whole-system tests: 100 kills, an UPDATE of 5 
 chaos: ## Three nodes under load and faults of every kind, MINUTES=30 of them, at random: SEED=... repeats the choices; SOURCE=mysql, SOURCE=mariadb
 	@# First, that builds with a bug that somebody planted do not survive it.
 	E2E_CHAOS_SOURCE=$(SOURCE) E2E_CHAOS_MINUTES=$(MINUTES) E2E_SEED=$(SEED) go test -count=1 -v -timeout $$(( $(MINUTES) + 60 ))m -run '^TestThePlantedBugs|^TestChaos$$' ./e2e
+
+chaos-consumers: ## An index and a cache fed by consumers that are killed, frozen and moved about, MINUTES=30 of that; SEED=... repeats the choices
+	E2E_CONSUMERS_MINUTES=$(MINUTES) E2E_SEED=$(SEED) go test -count=1 -v -timeout $$(( $(MINUTES) + 30 ))m -run '^TestConsumersFollowTheTable$$' ./e2e
 
 versions: ## The tests of the Postgres source on each version from 14 to 18
 	@# 14 has no publication with row filters, column lists or whole schemas.

@@ -9,5 +9,6 @@
 // The environment makes the tests longer: E2E_SEED repeats a run's random
 // choices, E2E_KILLS is how often the process is killed, E2E_ROWS how many rows
 // one transaction changes; E2E_SOAK=1 keeps Kafka away for longer than Postgres
-// tolerates silence. `make soak` sets them.
+// tolerates silence. `make soak` sets them, `make chaos` and `make
+// chaos-consumers` those of the long runs with faults at random.
 package e2e

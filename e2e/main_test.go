@@ -15,7 +15,16 @@ import (
 	"github.com/kafkasync/kafkasync/internal/devstack/devtest"
 )
 
-func TestMain(m *testing.M) { devtest.Main(m, removeBinaries) }
+func TestMain(m *testing.M) {
+	if text := os.Getenv(followerVariable); text != "" {
+		if err := runFollower(text); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	devtest.Main(m, removeBinaries)
+}
 
 // flavour is a way to build the binary. Memory is measured without -race, which multiplies it.
 type flavour struct {

@@ -37,27 +37,25 @@ func (l *letters) addFlags(cmd *cobra.Command) {
 	flags.IntVar(&l.limit, "limit", 0, "at most `N`, the oldest of each partition first; 0: all")
 }
 
-// each calls do with the letters that are meant.
-func (l *letters) each(ctx context.Context, c consumer.Config, topic string, do func(*consumer.DeadLetter) error) error {
+// each calls do with the letters that are meant, and counts the records that are no letters.
+func (l *letters) each(ctx context.Context, c consumer.Config, topic string, do func(*consumer.DeadLetter) error) (others int, err error) {
 	since := time.Time{}
 	if l.since != "" {
-		var err error
 		if since, err = time.Parse(time.RFC3339, l.since); err != nil {
-			return usageErrorf("--since is a time such as 2026-11-30T08:00:00Z, not %q", l.since)
+			return 0, usageErrorf("--since is a time such as 2026-11-30T08:00:00Z, not %q", l.since)
 		}
 	}
 	if l.limit < 0 {
-		return usageErrorf("--limit cannot be %d: want a positive number, or 0 for no limit", l.limit)
+		return 0, usageErrorf("--limit cannot be %d: want a positive number, or 0 for no limit", l.limit)
 	}
 	seen := 0
-	_, err := consumer.DeadLetters(ctx, c, topic, func(d *consumer.DeadLetter) error {
+	return consumer.DeadLetters(ctx, c, topic, func(d *consumer.DeadLetter) error {
 		if l.source != "" && d.Topic != l.source || l.consumer != "" && d.Consumer != l.consumer || d.At.Before(since) || l.limit > 0 && seen == l.limit {
 			return nil
 		}
 		seen++
 		return do(d)
 	})
-	return err
 }
 
 func newDLQList() *cobra.Command {
@@ -66,7 +64,8 @@ func newDLQList() *cobra.Command {
 		Use:   "list TOPIC",
 		Short: "Print the letters of a dead-letter topic",
 		Long: `Prints each message that a consumer of the Go library has given up: when, whose it
-was, where it was, how often it was tried, its key and value, and why it failed.`,
+was, where it was, how often it was tried, its key and value, and why it failed. How
+many other records the topic has goes to the standard error.`,
 		Example: `  kafkasync dlq list products-dead
   kafkasync dlq list products-dead --consumer indexer --since 2026-11-30T08:00:00Z --json`,
 		Args:              needArgs("TOPIC"),
@@ -76,7 +75,11 @@ was, where it was, how often it was tried, its key and value, and why it failed.
 			if err != nil {
 				return err
 			}
-			return l.each(cmd.Context(), c, args[0], func(d *consumer.DeadLetter) error { return l.write(cmd.OutOrStdout(), d) })
+			others, err := l.each(cmd.Context(), c, args[0], func(d *consumer.DeadLetter) error { return l.write(cmd.OutOrStdout(), d) })
+			if err == nil && others > 0 {
+				cmd.PrintErrf("Not shown: the topic also has %s without the headers of a dead letter.\n", count(others, "record"))
+			}
+			return err
 		},
 	}
 	l.addFlags(cmd)
@@ -111,7 +114,7 @@ send back what has come since the last time. Without --yes it only lists them.`,
 				chunk = chunk[:0]
 				return nil
 			}
-			err = l.each(cmd.Context(), c, args[0], func(d *consumer.DeadLetter) error {
+			_, err = l.each(cmd.Context(), c, args[0], func(d *consumer.DeadLetter) error {
 				if !yes {
 					sent++
 					return l.write(cmd.OutOrStdout(), d)

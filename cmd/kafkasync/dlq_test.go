@@ -68,6 +68,9 @@ func TestDeadLettersAreListedAndSentBack(t *testing.T) {
 	if got.exit != 0 || len(lines) == 0 || !strings.Contains(lines[len(lines)-1], `  indexer  products 0@2  ["a<b",7]  {"tenant":"a<b","line":7}  2 attempts  the row is too large`) {
 		t.Errorf("got %+v, want a line for each row, the last of products 0@2", got)
 	}
+	if want := "the topic also has 1 record without the headers of a dead letter"; !strings.Contains(got.stderr, want) {
+		t.Errorf("got %q, want %q: somebody else's is there", got.stderr, want)
+	}
 	got = command(t.Context(), "dlq", "list", "products-dead", "-c", settingsOf(t, broker), "--json", "--limit", "1", "--topic", "products", "--consumer", "indexer", "--since", "2026-01-01T00:00:00Z")
 	var one map[string]any
 	if err := json.Unmarshal([]byte(got.stdout), &one); got.exit != 0 || err != nil || one["topic"] != "products" || one["attempts"] != 2.0 || one["error"] != "the row\nis too large" {
