@@ -3,6 +3,7 @@ package consumer_test
 import (
 	"context"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -62,6 +63,46 @@ func TestKafkaMayBeAwayForAWhile(t *testing.T) {
 		t.Errorf("Run ended: %v", c.err)
 	default:
 	}
+}
+
+// Kafka is away for longer than the session, while commits are under way. Without another connection a member would not look for its coordinator
+// any more: one or two of twenty did not come back.
+func TestEveryMemberComesBackWhenKafkaDoes(t *testing.T) {
+	devtest.Kafka(t) // installs it
+	k, err := devstack.StartKafka(t.Context(), devstack.KafkaConfig{Java: []string{"-XX:TieredStopAtLevel=1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = k.Close() })
+	s := newStageOn(t, k.Brokers(), 6)
+	var all []*running
+	for group := range 10 {
+		for range 2 {
+			cfg := s.config()
+			cfg.Name += strconv.Itoa(group)
+			all = append(all, run(t, cfg, consumer.HandlerFunc(func(context.Context, []kafkasync.Message) error {
+				<-time.After(20 * time.Millisecond)
+				return nil
+			})))
+		}
+	}
+	shared := func() bool {
+		return !slices.ContainsFunc(all, func(c *running) bool { return len(held(c)) != 3 })
+	}
+	eventually(t, "all have three partitions each", shared)
+	for p := range int32(6) {
+		for range 20 {
+			s.publish(t, p, 0, 20)
+		}
+	}
+	if err := k.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	<-time.After(2 * time.Second)
+	if err := k.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "all have three partitions each again", shared)
 }
 
 // A handler that does nothing else than wait lets librdkafka fetch as much as it may.

@@ -24,7 +24,9 @@ import (
 type Consumer struct {
 	client // its queue has what happens to the group, errors and log lines; no records
 
-	asking sync.WaitGroup // calls of Committed that librdkafka has not ended
+	asking sync.WaitGroup // calls of Committed, and others, that librdkafka has not ended
+	lost   bool           // the group has gone on without this member, which is not back yet
+	seeks  time.Time      // when it looks for a broker again
 }
 
 // Place is an offset of a partition, with the text that is committed beside it.
@@ -98,6 +100,7 @@ func (c *Consumer) Subscribe(topics []string) error {
 // Interrupt is called: an Assigned, Revoked, Committed, Statistics, ck.Error, ck.LogEvent or
 // ck.OAuthBearerTokenRefresh; nil if there was nothing.
 func (c *Consumer) Poll(limit time.Duration) any {
+	c.seek()
 	event := C.rd_kafka_queue_poll(c.queue, C.int(limit.Milliseconds()))
 	if event == nil {
 		return nil
@@ -107,9 +110,11 @@ func (c *Consumer) Poll(limit time.Duration) any {
 	case C.RD_KAFKA_EVENT_REBALANCE:
 		places := placesOf(C.rd_kafka_event_topic_partition_list(event))
 		if ck.ErrorCode(C.rd_kafka_event_error(event)) == ck.ErrAssignPartitions {
+			c.lost = false
 			return Assigned{places}
 		}
-		return Revoked{places, C.rd_kafka_assignment_lost(c.handle) != 0}
+		c.lost = C.rd_kafka_assignment_lost(c.handle) != 0
+		return Revoked{places, c.lost}
 	case C.RD_KAFKA_EVENT_OFFSET_COMMIT:
 		return Committed{committedError(C.rd_kafka_event_error(event), C.rd_kafka_event_topic_partition_list(event))}
 	case C.RD_KAFKA_EVENT_STATS:
@@ -211,6 +216,26 @@ func (c *Consumer) Committed(ctx context.Context, places []Place, limit time.Dur
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
+}
+
+// seekEvery is how often a member that has lost its place looks for a broker.
+const seekEvery = time.Second
+
+// seek makes librdkafka look for a broker, if the group has gone on without this member. It reads nothing then, so it has no other reason to
+// connect; and it does not ask for its coordinator before it is connected, nor joins again before its last commit has come to one: after Kafka was
+// away, it would wait for ever.
+func (c *Consumer) seek() {
+	now := time.Now()
+	if !c.lost || now.Before(c.seeks) {
+		return
+	}
+	c.seeks = now.Add(seekEvery)
+	c.asking.Go(func() { // it waits
+		var found *C.struct_rd_kafka_metadata
+		if C.rd_kafka_metadata(c.handle, 0, nil, &found, C.int(seekEvery.Milliseconds())) == 0 {
+			C.rd_kafka_metadata_destroy(found)
+		}
+	})
 }
 
 // foundIn is what was committed, by the answer for each partition.
