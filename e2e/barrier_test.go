@@ -23,6 +23,7 @@ type primary struct {
 }
 
 func TestABarrierIsForAPlaceInTheLog(t *testing.T) {
+	t.Parallel()
 	t.Run("postgres", func(t *testing.T) {
 		url, topic := devtest.Database(t), devtest.Topic(t)
 		passesAt(t, topic, primary{

@@ -16,6 +16,7 @@ import (
 // The nodes of this cluster prove to one another who they are. A table is added to the file of one node after the other. While the files differ, only who has the newest
 // may lead: another one hands over, as soon as there is somebody to hand over to.
 func TestATableIsAddedToTheFilesOneAfterTheOther(t *testing.T) {
+	t.Parallel()
 	url, topic, brokers := devtest.Database(t), devtest.Topic(t), devtest.Kafka(t).Brokers()
 	execute(t, url, "CREATE TABLE products (id int PRIMARY KEY)", "CREATE TABLE orders (id int PRIMARY KEY)")
 	products := fmt.Sprintf("- {match: public.products, topic: %s-products}", topic)

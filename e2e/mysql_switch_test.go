@@ -125,6 +125,7 @@ func (l *ledger) of(row string) outcome {
 // A primary that is promoted lacks what its predecessor had written, sent to us, and not acknowledged to anybody: messages of
 // transactions that have never been. They must not be in the way.
 func TestASwitchOfTheSemiSynchronousPrimaryLosesNothing(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name, flavour string
 		starved       bool
