@@ -11,7 +11,6 @@ import (
 
 // Nodes with a bug that somebody planted do not survive the faults that those without it do. If they did, the chaos would prove nothing.
 func TestThePlantedBugsAreFoundByTheChaos(t *testing.T) {
-	t.Parallel()
 	if testing.Short() {
 		t.Skip("needs real servers, and -short starts none")
 	}
