@@ -16,6 +16,7 @@ import (
 func TestMain(m *testing.M) { devtest.Main(m) }
 
 func TestADatabaseEndsWithItsTest(t *testing.T) {
+	devtest.Postgres(t) // which ends this one, too, under -short
 	var url string
 	t.Run("the test, with a NAME/that needs care", func(t *testing.T) {
 		url = devtest.Database(t)
