@@ -4,13 +4,11 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/kafkasync/kafkasync/internal/devstack"
 	"github.com/kafkasync/kafkasync/internal/devstack/devtest"
 )
 
@@ -20,20 +18,11 @@ type mysqlDatabase struct{ *mysqlLoad }
 // startMySQLDatabase starts a server that gives nobody its log before it is on the disk, as one must whose crash is to lose nothing.
 func startMySQLDatabase(t testing.TB, flavour string, rows int) *mysqlDatabase {
 	t.Helper()
-	start, component := devstack.StartMySQL, devstack.ComponentMySQL
 	settings := map[string]string{"sync_binlog": "1", "innodb_flush_log_at_trx_commit": "1"}
 	if flavour == "mariadb" {
-		start, component = devstack.StartMariaDB, devstack.ComponentMariaDB
 		settings["log_bin_compress"] = "ON" // events that are not short; of a MySQL some writers compress whole transactions
 	}
-	if err := devstack.Install(t.Context(), os.Stderr, component); err != nil {
-		t.Fatal(err)
-	}
-	server, err := start(t.Context(), devstack.MySQLConfig{Settings: settings})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { closed(t, server.Close()) })
+	server := ownMySQL(t, flavour, settings)
 	if err := server.CreateDatabase(t.Context(), chaosName); err != nil {
 		t.Fatal(err)
 	}

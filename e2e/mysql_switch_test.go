@@ -50,7 +50,7 @@ func newMySQLPair(t *testing.T, flavour string) *mysqlPair {
 }
 
 // ownMySQL starts a server that is the test's alone.
-func ownMySQL(t *testing.T, flavour string, settings map[string]string) *devstack.MySQL {
+func ownMySQL(t testing.TB, flavour string, settings map[string]string) *devstack.MySQL {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("needs a real server, and -short starts none")

@@ -226,17 +226,7 @@ func TestAnotherReaderWithOurServerIDStopsNothing(t *testing.T) {
 		db := newDatabase(t, server, "CREATE TABLE t (id int PRIMARY KEY)")
 		cfg := db.config()
 		read := func() *tape {
-			s, memory := open(t, cfg, db.selector(columns{"t": nil})), sourcetest.Fresh()
-			head, err := s.Head(t.Context(), memory)
-			if err != nil {
-				t.Fatal(err)
-			}
-			p := &tape{prefix: db.prefix(), memory: memory.Again(), pos: head}
-			if p.stream, err = s.Open(t.Context(), head, p.memory); err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = p.stream.Close() })
-			return p
+			return db.follow(t, open(t, cfg, db.selector(columns{"t": nil})))
 		}
 		first, second := read(), read()
 		db.run(t, "INSERT INTO t VALUES (1)")

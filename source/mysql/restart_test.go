@@ -95,17 +95,10 @@ func TestAConnectionThatBreaksInATransactionBeginsItAgain(t *testing.T) {
 func TestAServerThatIsTiredOfWaitingForUsIsReadAgain(t *testing.T) {
 	onBoth(t, func(t *testing.T, server *devstack.MySQL) {
 		db := newDatabase(t, server, "CREATE TABLE t (id int PRIMARY KEY, body longtext)")
-		s, memory := db.open(t, db.selector(columns{"t": nil})), sourcetest.Fresh()
+		s := db.open(t, db.selector(columns{"t": nil}))
 		s.SetWriteTimeout(time.Second)
-		head, err := s.Head(t.Context(), memory)
-		if err != nil {
-			t.Fatal(err)
-		}
-		p := &tape{prefix: db.prefix(), memory: memory.Again(), pos: head}
-		if p.stream, err = s.Open(t.Context(), head, p.memory); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = p.stream.Close() })
+		p := db.follow(t, s)
+		head := p.pos
 		thread := dumpThread(t, db)
 		// More than our queue and the network hold, and a transaction that is complete before.
 		const rows = 80
@@ -123,7 +116,7 @@ func TestAServerThatIsTiredOfWaitingForUsIsReadAgain(t *testing.T) {
 			}
 			return len(rows) == 0
 		})
-		err = p.fails(t)
+		err := p.fails(t)
 		if kafkasync.ClassOf(err) != kafkasync.Retry {
 			t.Fatalf("a server that did not wait: got %v, want to try again", err)
 		}
@@ -195,7 +188,7 @@ func TestAServerThatFallsSilentIsGivenUp(t *testing.T) {
 	})
 }
 
-// A server that reads a large compressed transaction from its disk says nothing meanwhile.
+// One connection that says nothing is not yet a server that is gone.
 func TestAServerThatIsSilentAndAnswersOthersIsNotGivenUp(t *testing.T) {
 	onBoth(t, func(t *testing.T, server *devstack.MySQL) {
 		t.Parallel() // it waits
@@ -204,23 +197,15 @@ func TestAServerThatIsSilentAndAnswersOthersIsNotGivenUp(t *testing.T) {
 		wire.slow.Store(3) // Head's, one to look before the log is opened, the log
 		cfg := db.config()
 		cfg.URL = "mysql://root@" + wire.addr() + "/?tls=disabled" // so that each attempt is one connection
-		s, memory := open(t, cfg, db.selector(columns{"t": nil})), sourcetest.Fresh()
-		head, err := s.Head(t.Context(), memory)
-		if err != nil {
-			t.Fatal(err)
-		}
-		p := &tape{prefix: db.prefix(), memory: memory.Again(), pos: head}
-		if p.stream, err = s.Open(t.Context(), head, p.memory); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = p.stream.Close() })
+		p := db.follow(t, open(t, cfg, db.selector(columns{"t": nil})))
 		db.run(t, "INSERT INTO t VALUES (1)")
 		p.wants(t, "t c id=1")
 		close(wire.since)
 		db.run(t, "INSERT INTO t VALUES (2)")
 		ctx, cancel := context.WithTimeout(t.Context(), 17*time.Second) // longer than one that is cut off has
 		defer cancel()
-		for err = nil; err == nil; {
+		var err error
+		for err == nil {
 			var b source.Batch
 			if err = p.stream.Next(ctx, &b); len(b.Changes) > 0 {
 				t.Fatal("got a row over a connection that brings nothing")

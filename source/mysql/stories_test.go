@@ -15,6 +15,7 @@ import (
 	"github.com/kafkasync/kafkasync/internal/devstack"
 	"github.com/kafkasync/kafkasync/internal/devstack/devtest"
 	"github.com/kafkasync/kafkasync/source"
+	"github.com/kafkasync/kafkasync/source/mysql"
 	"github.com/kafkasync/kafkasync/source/sourcetest"
 )
 
@@ -53,12 +54,18 @@ type tape struct {
 // begin takes the server's head and opens the stream there. The selector's tables have no database yet.
 func (db *database) begin(t *testing.T, wanted columns) *tape {
 	t.Helper()
-	s, memory := db.open(t, db.selector(wanted)), sourcetest.Fresh()
+	return db.follow(t, db.open(t, db.selector(wanted)))
+}
+
+// follow is begin with a source that the test has made.
+func (db *database) follow(t *testing.T, s *mysql.Source) *tape {
+	t.Helper()
+	memory := sourcetest.Fresh()
 	head, err := s.Head(t.Context(), memory)
 	if err != nil {
 		t.Fatalf("Head: %v", err)
 	}
-	return db.reopen(t, wanted, head, memory)
+	return db.reads(t, s, head, memory)
 }
 
 func (db *database) selector(wanted columns) columns {
@@ -72,9 +79,14 @@ func (db *database) selector(wanted columns) columns {
 // reopen opens a stream at a position, as the next run does.
 func (db *database) reopen(t *testing.T, wanted columns, from source.Position, memory *sourcetest.Notes) *tape {
 	t.Helper()
+	return db.reads(t, db.open(t, db.selector(wanted)), from, memory)
+}
+
+func (db *database) reads(t *testing.T, s *mysql.Source, from source.Position, memory *sourcetest.Notes) *tape {
+	t.Helper()
 	p := &tape{prefix: db.prefix(), memory: memory.Again(), pos: from}
 	var err error
-	if p.stream, err = db.open(t, db.selector(wanted)).Open(t.Context(), from, p.memory); err != nil {
+	if p.stream, err = s.Open(t.Context(), from, p.memory); err != nil {
 		t.Fatalf("Open: %v", err)
 	}
 	t.Cleanup(func() { _ = p.stream.Close() })
