@@ -133,8 +133,8 @@ func (m *Message) setNumber(key string, value []byte) error {
 	if key == "delay" || key == "delayed" {
 		most = math.MaxInt64 / int64(time.Millisecond)
 	}
-	n, err := strconv.ParseInt(string(value), 10, 64)
-	if err != nil || n < 0 || n > most {
+	n, ok := digits(value)
+	if !ok || n > most {
 		return fmt.Errorf("header %s: got %q, want a whole number from 0 to %d", key, value, most)
 	}
 	switch key {
@@ -148,4 +148,18 @@ func (m *Message) setNumber(key string, value []byte) error {
 		m.Delayed = time.Duration(n) * time.Millisecond
 	}
 	return nil
+}
+
+// digits reads a whole number of at most 18 digits.
+func digits(text []byte) (n int64, ok bool) {
+	if len(text) == 0 || len(text) > 18 {
+		return 0, false
+	}
+	for _, c := range text {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + int64(c-'0')
+	}
+	return n, true
 }

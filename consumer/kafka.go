@@ -69,9 +69,9 @@ func (c Config) refused(err error) error {
 
 // properties are librdkafka's, for a consumer of so many partitions.
 func (c Config) properties(partitions int) map[string]string {
-	// Half of the memory is for what is fetched ahead, each partition's share by itself.
-	share := c.Memory / 2 / partitions
-	fetch := min(max(share/2/unpacked, leastFetch), mostFetch)
+	// What waits of a partition may take half of the memory's share of it, and what one fetch adds to that a quarter.
+	share := c.Memory / partitions
+	fetch := min(max(share/4/unpacked, leastFetch), mostFetch)
 	m := map[string]string{
 		"client.id":                          "kafkasync-consumer",
 		"reconnect.backoff.max.ms":           "1000",
@@ -83,6 +83,8 @@ func (c Config) properties(partitions int) map[string]string {
 		"heartbeat.interval.ms":              "1000", // a member learns by it that partitions are to move
 		"isolation.level":                    "read_uncommitted",
 		"fetch.queue.backoff.ms":             "20", // how long it looks away from a partition that has enough
+		// A fetch asks for the partitions that have too little, and there is one at a time: if those have nothing more, the others wait for its end.
+		"fetch.wait.max.ms": "50",
 	}
 	if c.Instance != "" {
 		m["session.timeout.ms"] = "45000" // a restart takes less, and nobody else is to notice it
@@ -100,7 +102,7 @@ func (c Config) properties(partitions int) map[string]string {
 		"queued.min.messages":           strconv.Itoa(max(share/2/sizeOfFetched, leastFetched)),
 		"queued.max.messages.kbytes":    strconv.Itoa(max(share/2, leastFetch) / 1024), // for large values
 		"fetch.message.max.bytes":       strconv.Itoa(fetch),
-		"fetch.max.bytes":               strconv.Itoa(min(max(c.Memory/2/unpacked, 1<<20), 8<<20)), // at least what message.max.bytes is by itself
+		"fetch.max.bytes":               strconv.Itoa(min(max(c.Memory/4/unpacked, 1<<20), 8<<20)), // at least what message.max.bytes is by itself
 	})
 	delete(m, "message.max.bytes") // is for what we write
 	if c.Instance != "" {

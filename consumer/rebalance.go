@@ -236,10 +236,10 @@ func (m *member) locate(ctx context.Context, f *broker.Partition, b *beginning) 
 	return nil
 }
 
-// divide gives each partition its share of the memory: half of all is for what is fetched ahead, a
-// quarter for the bytes of batches, a quarter for what messages take beside them.
+// divide gives each partition its share of the memory: an eighth of all is for the bytes of batches, an eighth for
+// what messages take beside them. The rest is for what is fetched ahead.
 func (m *member) divide() {
-	share := max(m.cfg.Memory/4/max(1, len(m.partitions)), leastBatch)
+	share := max(m.cfg.Memory/8/max(1, len(m.partitions)), leastBatch)
 	for _, p := range m.partitions {
 		p.limit(min(m.cfg.BatchSize, max(1, share/sizeOfMessage)), min(share, mostBatch))
 	}

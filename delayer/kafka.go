@@ -86,6 +86,8 @@ func (c Config) consumer(partitions int) map[string]string {
 		"fetch.max.bytes":            strconv.Itoa(4 << 20),
 		// How long librdkafka looks away from a partition that has enough; its default is a second.
 		"fetch.queue.backoff.ms": "20",
+		// There is one fetch at a time: if the partitions that it asks for have nothing more, the others wait for its end.
+		"fetch.wait.max.ms": "20",
 	})
 	delete(m, "group.instance.id") // a member that ends gives its partitions to the others at once
 	return m

@@ -33,42 +33,37 @@ static rd_kafka_message_t *next_message(ks_partition *p) {
   return p->next < p->count ? p->messages[p->next] : NULL;
 }
 
-// measure returns how many bytes a record takes, and its headers; NULL if it has none.
-static uint64_t measure(const rd_kafka_message_t *m, rd_kafka_headers_t **headers, int32_t *count) {
-  uint64_t size = (m->key ? m->key_len : 0) + (m->payload ? m->len : 0);
+// What a record is written into. What does not fit any more is counted only.
+typedef struct {
+  char *bytes;
+  uint64_t room, size;
+} writer;
+
+static void put(writer *w, const void *from, size_t length) {
+  if (length > 0 && w->size + length <= w->room)
+    memcpy(w->bytes + w->size, from, length);
+  w->size += length;
+}
+
+// write lays a record out, and returns how many headers it has.
+static int32_t write(writer *w, const rd_kafka_message_t *m) {
+  put(w, m->key, m->key ? m->key_len : 0);
+  put(w, m->payload, m->payload ? m->len : 0);
+  rd_kafka_headers_t *headers;
+  if (rd_kafka_message_headers(m, &headers))
+    return 0;
+  int32_t count = 0;
   const char *name;
   const void *value;
   size_t length;
-  *count = 0;
-  *headers = NULL;
-  if (rd_kafka_message_headers(m, headers))
-    return size; // it has none
-  while (!rd_kafka_header_get_all(*headers, *count, &name, &value, &length)) {
-    size += 2 * sizeof(uint32_t) + strlen(name) + length;
-    ++*count;
+  while (!rd_kafka_header_get_all(headers, count, &name, &value, &length)) {
+    uint32_t sizes[2] = {(uint32_t)strlen(name), (uint32_t)length};
+    put(w, sizes, sizeof sizes);
+    put(w, name, sizes[0]);
+    put(w, value, sizes[1]);
+    count++;
   }
-  return size;
-}
-
-static char *put(char *at, const void *from, size_t length) {
-  if (length > 0)
-    memcpy(at, from, length);
-  return at + length;
-}
-
-static void copy(char *at, const rd_kafka_message_t *m, const rd_kafka_headers_t *headers, int32_t count) {
-  at = put(at, m->key, m->key ? m->key_len : 0);
-  at = put(at, m->payload, m->payload ? m->len : 0);
-  for (int32_t i = 0; i < count; i++) {
-    const char *name;
-    const void *value;
-    size_t length;
-    (void)rd_kafka_header_get_all(headers, i, &name, &value, &length); // it was there a moment ago
-    uint32_t size[2] = {(uint32_t)strlen(name), (uint32_t)length};
-    at = put(at, size, sizeof size);
-    at = put(at, name, size[0]);
-    at = put(at, value, size[1]);
-  }
+  return count;
 }
 
 ks_take_result ks_take(ks_partition *p, ks_taken *records, int most, char *bytes, uint64_t capacity) {
@@ -85,11 +80,11 @@ ks_take_result ks_take(ks_partition *p, ks_taken *records, int most, char *bytes
       p->next++;
       break;
     }
-    rd_kafka_headers_t *headers;
     ks_taken *r = &records[done.records];
-    uint64_t size = measure(m, &headers, &r->headers);
-    if (size > capacity - done.bytes) {
-      done.need = size;
+    writer w = {bytes + done.bytes, capacity - done.bytes, 0};
+    r->headers = write(&w, m);
+    if (w.size > w.room) {
+      done.need = w.size;
       break;
     }
     rd_kafka_timestamp_type_t kind;
@@ -99,8 +94,7 @@ ks_take_result ks_take(ks_partition *p, ks_taken *records, int most, char *bytes
     r->key = m->key ? (int64_t)m->key_len : -1;
     r->value = m->payload ? (int64_t)m->len : -1;
     r->at = done.bytes;
-    copy(bytes + done.bytes, m, headers, r->headers);
-    done.bytes += size;
+    done.bytes += w.size;
     done.records++;
     rd_kafka_message_destroy(m);
     p->next++;
