@@ -50,7 +50,7 @@ func mayImport() map[string][]string {
 		"internal/rdkafka": {".", kafka},
 
 		// The arithmetic of MySQL's positions.
-		"source/mysql/gtid": nil,
+		"internal/gtid": nil,
 
 		// Counting, for status and metrics.
 		"internal/histogram": nil,
@@ -60,7 +60,7 @@ func mayImport() map[string][]string {
 
 		// Adapters: one outside system each, and never one another.
 		"source/postgres": {".", "source", "source/findings", pgx, "github.com/jackc/pglogrepl"},
-		"source/mysql":    {".", "source", "source/findings", "source/mysql/gtid", gomysql, "github.com/klauspost/compress/zstd", "golang.org/x/text"},
+		"source/mysql":    {".", "source", "source/findings", "internal/gtid", gomysql, "github.com/klauspost/compress/zstd", "golang.org/x/text"},
 		"sink/kafka":      {".", "sink", "internal/rdkafka", kafka},
 		"raftstate":       {".", "source", "internal/glob", raft, "go.etcd.io/bbolt"},
 
@@ -68,7 +68,7 @@ func mayImport() map[string][]string {
 		"delayer": {".", "sink", "internal/rdkafka", "internal/histogram", kafka},
 
 		// The library of an application: no Raft, no database driver.
-		"consumer":                 {".", "consumer/internal/broker", "internal/rdkafka", kafka},
+		"consumer":                 {".", "consumer/internal/broker", "internal/rdkafka", "internal/gtid", kafka},
 		"consumer/internal/broker": {".", "internal/rdkafka"},
 		"consumer/metrics":         {"consumer", "github.com/prometheus"},
 		"consumer/consumertest":    {".", "consumer", "consumer/internal/broker", "internal/rdkafka", kafka},

@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"unicode"
+
+	"github.com/kafkasync/kafkasync/internal/gtid"
 )
 
 // behind reports whether a pipeline that stands at position has published everything up to pos, a place such as the header pos shows.
@@ -65,109 +66,16 @@ func parseOffset(text string) (base string, place [2]uint64, ok bool) {
 	return text[:dot], [2]uint64{number, offset}, err == nil && err2 == nil
 }
 
-// hasReached compares positions of MariaDB: the newest transaction of each domain. Two servers that gave the same number went
-// different ways, and neither has what the other has.
+// hasReached compares positions of MariaDB.
 func hasReached(at, pos string) (is, ok bool) {
-	ours, ok := parseDomains(at)
-	theirs, fits := parseDomains(pos)
-	is = true
-	for domain, newest := range theirs {
-		had := ours[domain]
-		is = is && (had.number > newest.number || had == newest)
-	}
-	return is, ok && fits && len(theirs) > 0
-}
-
-// newestOf is the newest transaction of a domain.
-type newestOf struct{ server, number uint64 }
-
-func parseDomains(text string) (domains map[string]newestOf, ok bool) {
-	domains = map[string]newestOf{}
-	for one := range strings.SplitSeq(text, ",") {
-		if one == "" {
-			continue
-		}
-		if !mariaDBPlace.MatchString(one) {
-			return nil, false
-		}
-		parts := strings.Split(one, "-")
-		server, err := strconv.ParseUint(parts[1], 10, 32)
-		number, err2 := strconv.ParseUint(parts[2], 10, 64)
-		if err != nil || err2 != nil {
-			return nil, false
-		}
-		if number > domains[parts[0]].number {
-			domains[parts[0]] = newestOf{server, number}
-		}
-	}
-	return domains, true
+	ours, err := gtid.ParseMariaPosition(at)
+	theirs, err2 := gtid.ParseMariaPosition(pos)
+	return ours.Reached(theirs), err == nil && err2 == nil && !theirs.Empty()
 }
 
 // contains compares sets of GTIDs of MySQL.
 func contains(at, pos string) (is, ok bool) {
-	ours, ok := parseGTIDs(at)
-	theirs, fits := parseGTIDs(pos)
-	is = true
-	for lane, spans := range theirs {
-		for _, s := range spans {
-			is = is && has(ours[lane], s)
-		}
-	}
-	return is, ok && fits && len(theirs) > 0
-}
-
-// span is transaction numbers of a server, or of one of its tags: the first and the last.
-type span [2]uint64
-
-// has reports whether one of the spans, of which none touches the next, has all of s.
-func has(spans []span, s span) bool {
-	for _, one := range spans {
-		if one[0] <= s[0] && s[1] <= one[1] {
-			return true
-		}
-	}
-	return false
-}
-
-// parseGTIDs reads UUID:1-5:7:tag:1-3,UUID:9, as the server prints it, with or without its line breaks.
-func parseGTIDs(text string) (lanes map[string][]span, ok bool) {
-	text = strings.ToLower(strings.Map(func(r rune) rune {
-		if unicode.IsSpace(r) {
-			return -1
-		}
-		return r
-	}, text))
-	lanes = map[string][]span{}
-	for one := range strings.SplitSeq(text, ",") {
-		if one == "" {
-			continue
-		}
-		server, fields, _ := strings.Cut(one, ":")
-		if !mysqlPlace.MatchString(server + ":1") {
-			return nil, false
-		}
-		lane := server
-		for field := range strings.SplitSeq(fields, ":") {
-			if s, is := parseSpan(field); is {
-				lanes[lane] = append(lanes[lane], s)
-				continue
-			}
-			lane = server + ":" + field
-			if !mysqlPlace.MatchString(lane + ":1") {
-				return nil, false
-			}
-		}
-	}
-	return lanes, true
-}
-
-func parseSpan(text string) (s span, ok bool) {
-	first, last, isRange := strings.Cut(text, "-")
-	if !isRange {
-		last = first
-	}
-	var err, err2 error
-	s[0], err = strconv.ParseUint(first, 10, 64)
-	s[1], err2 = strconv.ParseUint(last, 10, 64)
-	return s, err == nil && err2 == nil && s[0] <= s[1]
+	ours, err := gtid.ParseSet(at)
+	theirs, err2 := gtid.ParseSet(pos)
+	return ours.Contains(theirs), err == nil && err2 == nil && !theirs.Empty()
 }

@@ -13,7 +13,7 @@ import (
 
 	"github.com/kafkasync/kafkasync"
 	"github.com/kafkasync/kafkasync/consumer"
-	"github.com/kafkasync/kafkasync/source/mysql/gtid"
+	"github.com/kafkasync/kafkasync/internal/gtid"
 )
 
 const (

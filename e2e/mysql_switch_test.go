@@ -15,7 +15,7 @@ import (
 
 	"github.com/kafkasync/kafkasync/internal/devstack"
 	"github.com/kafkasync/kafkasync/internal/devstack/devtest"
-	"github.com/kafkasync/kafkasync/source/mysql/gtid"
+	"github.com/kafkasync/kafkasync/internal/gtid"
 )
 
 // mysqlPair are a primary and a semi-synchronous replica that becomes the primary, under load.

@@ -6,8 +6,8 @@ import (
 	"strings"
 
 	"github.com/kafkasync/kafkasync"
+	"github.com/kafkasync/kafkasync/internal/gtid"
 	"github.com/kafkasync/kafkasync/source"
-	"github.com/kafkasync/kafkasync/source/mysql/gtid"
 )
 
 // Open starts the log behind a position, after it has made sure that the server has had all of

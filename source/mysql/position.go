@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/kafkasync/kafkasync/internal/gtid"
 	"github.com/kafkasync/kafkasync/source"
-	"github.com/kafkasync/kafkasync/source/mysql/gtid"
 )
 
 // place is a position as this package reads it, behind the end of a transaction. It

@@ -4,8 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kafkasync/kafkasync/internal/gtid"
 	"github.com/kafkasync/kafkasync/source"
-	"github.com/kafkasync/kafkasync/source/mysql/gtid"
 )
 
 const (

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/kafkasync/kafkasync/source/mysql/gtid"
+	"github.com/kafkasync/kafkasync/internal/gtid"
 )
 
 // settling holds a position back until the server itself has committed what lies before it. With semi-synchronous

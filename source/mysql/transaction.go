@@ -12,7 +12,7 @@ import (
 	"github.com/go-mysql-org/go-mysql/replication"
 
 	"github.com/kafkasync/kafkasync"
-	"github.com/kafkasync/kafkasync/source/mysql/gtid"
+	"github.com/kafkasync/kafkasync/internal/gtid"
 )
 
 // transaction is the one that is read: all between an event that names it and the one

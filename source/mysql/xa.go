@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/kafkasync/kafkasync"
+	"github.com/kafkasync/kafkasync/internal/gtid"
 	"github.com/kafkasync/kafkasync/source"
-	"github.com/kafkasync/kafkasync/source/mysql/gtid"
 )
 
 // maxPrepared bounds what is kept of XA transactions that are prepared, in bytes of the log.

@@ -7,7 +7,7 @@ import (
 
 	"github.com/go-mysql-org/go-mysql/mysql"
 
-	"github.com/kafkasync/kafkasync/source/mysql/gtid"
+	"github.com/kafkasync/kafkasync/internal/gtid"
 )
 
 const (

@@ -13,7 +13,7 @@ import (
 
 	"github.com/kafkasync/kafkasync/internal/devstack"
 	"github.com/kafkasync/kafkasync/internal/devstack/devtest"
-	"github.com/kafkasync/kafkasync/source/mysql/gtid"
+	"github.com/kafkasync/kafkasync/internal/gtid"
 )
 
 func TestMain(m *testing.M) { devtest.Main(m) }
