@@ -19,7 +19,7 @@ type MySQLConfig struct {
 	Dir string // "": a temporary folder, removed at Close; else it stays, and a server found in it is started again
 	// Settings are written to my.cnf, over ours, by names with underscores: a binary log of rows with GTIDs, FULL metadata and
 	// FULL images, UTC, and no waiting for the disk, so that only a machine that goes down loses anything.
-	// "skip_log_bin": "1" makes a server without a log.
+	// "skip_log_bin": "1" makes a server without a log; "wsrep_on": "ON" a MariaDB that is all of a Galera cluster.
 	Settings map[string]string
 	Password string   // of root; "": root needs none
 	TLS      []string // the names in the server's certificate; nil: it takes no TLS
@@ -146,6 +146,9 @@ func (m *MySQL) configure() error {
 	maps.Copy(settings, m.flavour.settings)
 	maps.Copy(settings, m.tlsSettings())
 	m.mu.Lock()
+	if m.cfg.Settings["wsrep_on"] != "" {
+		maps.Copy(settings, m.galeraSettings())
+	}
 	maps.Copy(settings, m.cfg.Settings)
 	m.mu.Unlock()
 	var conf strings.Builder
@@ -155,6 +158,16 @@ func (m *MySQL) configure() error {
 		fmt.Fprintf(&conf, "%s = \"%s\"\n", name, quote.Replace(settings[name]))
 	}
 	return m.write("my.cnf", conf.String())
+}
+
+// galeraSettings make a cluster of this server alone, which others might join, but for the port.
+func (m *MySQL) galeraSettings() map[string]string {
+	return map[string]string{
+		"wsrep_provider":         m.tree.file("usr/lib/galera/libgalera_smm.so"),
+		"wsrep_provider_options": "gmcast.listen_addr=tcp://127.0.0.1:0",
+		"wsrep_cluster_address":  "gcomm://",
+		"wsrep_node_address":     "127.0.0.1",
+	}
 }
 
 // write writes a file that only the server may read.

@@ -73,12 +73,12 @@ func flavourMySQL() mysqlFlavour {
 
 func flavourMariaDB() mysqlFlavour {
 	return mysqlFlavour{
-		name: "MariaDB", key: "mariadb", folder: "mariadb-bookworm", daemon: "mariadbd",
+		name: "MariaDB", key: "mariadb", folder: "mariadb-bookworm-galera", daemon: "mariadbd",
 		packages: debianPackages{
 			release: "bookworm", with: []string{"mariadb-server-core", "mariadb-client-core"},
-			alone: []string{"mariadb-server", "mariadb-client"}, // for auth_ed25519 and mariadb-binlog
+			alone: []string{"mariadb-server", "mariadb-client", "galera-4"}, // for auth_ed25519, mariadb-binlog and wsrep_on
 		},
-		says: "MariaDB (apt-get, 23 MB, unpacked beside the system)",
+		says: "MariaDB (apt-get, 32 MB, unpacked beside the system)",
 		settings: map[string]string{
 			"gtid_strict_mode":                "ON",
 			"log_slave_updates":               "ON",

@@ -77,6 +77,7 @@ func (c *checkup) run(ctx context.Context) {
 	c.checkKeeping(c.server)
 	c.checkManaged(ctx)
 	c.checkReplica(ctx)
+	c.checkCluster(c.server)
 	c.checkWaiting(c.server)
 	c.checkReaders(ctx)
 	c.checkTransactions(ctx)

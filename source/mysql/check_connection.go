@@ -22,6 +22,7 @@ func (c *checkup) connect(ctx context.Context) bool {
 			c.checkPositions(server)
 			c.checkKeeping(server)
 			c.checkApplied(server)
+			c.checkCluster(server)
 			c.checkWaiting(server)
 			hangUp(conn)
 		}

@@ -24,7 +24,7 @@ const variablesSQL = `SHOW GLOBAL VARIABLES WHERE Variable_name IN ('log_bin', '
 	'binlog_row_value_options', 'gtid_mode', 'enforce_gtid_consistency', 'gtid_strict_mode', 'server_id', 'read_only',
 	'log_replica_updates', 'log_slave_updates', 'replica_parallel_workers', 'slave_parallel_workers', 'replica_preserve_commit_order',
 	'slave_preserve_commit_order', 'binlog_expire_logs_seconds', 'binlog_expire_logs_auto_purge', 'expire_logs_days',
-	'binlog_transaction_compression', 'log_bin_compress', 'innodb_native_foreign_keys', 'gtid_slave_pos', 'wsrep_on',
+	'binlog_transaction_compression', 'log_bin_compress', 'innodb_native_foreign_keys', 'gtid_slave_pos', 'wsrep_on', 'wsrep_gtid_mode',
 	'group_replication_group_name', 'rpl_semi_sync_source_enabled', 'rpl_semi_sync_master_enabled', 'rpl_semi_sync_source_wait_point', 'rpl_semi_sync_master_wait_point')`
 
 func lookAtServer(ctx context.Context, conn *client.Conn, host string) (facts, error) {

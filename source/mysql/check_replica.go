@@ -59,6 +59,22 @@ func (c *checkup) checkApplied(f facts) {
 	c.Okf("M12", "what a replica gets is committed in the order of its primary")
 }
 
+// checkCluster looks whether the log of a server has what the others of its Galera cluster take, under numbers that are the same on all.
+func (c *checkup) checkCluster(f facts) {
+	if !f.on("wsrep_on") {
+		return
+	}
+	if !f.on("log_slave_updates") {
+		c.Errorf("R08", "what the other servers of its cluster take is not in its log, and would not be published", inFile("log_slave_updates=ON"),
+			"%s is one of a Galera cluster, and logs only what it takes itself: log_slave_updates is OFF", f.name())
+	}
+	if !f.on("wsrep_gtid_mode") {
+		c.Warnf("R08", "each server of the cluster numbers the transactions in its own way: on another one, nobody knows where to go on, and the pipeline stops",
+			inFile("wsrep_gtid_mode=ON, the wsrep_gtid_domain_id of its cluster, and a gtid_domain_id of its own"), "%s is one of a Galera cluster, and wsrep_gtid_mode is OFF", f.name())
+	}
+	c.Okf("R08", "the server logs what its Galera cluster takes, under the cluster's numbers")
+}
+
 // checkWaiting looks whether a server commits only what a replica has as well. Else one that is promoted may lack what was published.
 func (c *checkup) checkWaiting(f facts) {
 	switch {

@@ -356,6 +356,9 @@ func TestWhatOnlyAStartOfTheServerChangesIsTold(t *testing.T) {
 		{mysql.MariaDB, map[string]string{"skip_log_bin": "1"}, []illness{{severity: fails, id: "M03", what: "writes no binary log"}}},
 		{mysql.MySQL, map[string]string{"server_id": "0"}, []illness{{severity: fails, id: "M09", what: "server_id"}}},
 		{mysql.MariaDB, map[string]string{"binlog_ignore_db": "hidden"}, []illness{hidden}},
+		{mysql.MariaDB, map[string]string{"wsrep_on": "ON", "log_slave_updates": "OFF"}, []illness{
+			{severity: fails, id: "R08", what: "log_slave_updates"}, {severity: warns, id: "R08", what: "wsrep_gtid_mode"},
+		}},
 		{mysql.MySQL, map[string]string{"binlog_ignore_db": "hidden", "gtid_mode": "OFF", "innodb_native_foreign_keys": "ON"}, []illness{
 			hidden,
 			{

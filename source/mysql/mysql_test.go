@@ -143,6 +143,10 @@ func onOwn(t *testing.T, settings map[string]string, test func(t *testing.T, ser
 func TestMySQLIsASource(t *testing.T)   { conform(t, devtest.MySQL(t)) }
 func TestMariaDBIsASource(t *testing.T) { conform(t, devtest.MariaDB(t)) }
 
+func TestAServerOfAGaleraClusterIsASource(t *testing.T) {
+	conform(t, ownServer(t, "MariaDB", map[string]string{"wsrep_on": "ON", "wsrep_gtid_mode": "ON", "wsrep_gtid_domain_id": "7"}))
+}
+
 func TestMySQLWithoutGTIDsIsASource(t *testing.T) {
 	conform(t, ownServer(t, "MySQL", map[string]string{"gtid_mode": "OFF", "enforce_gtid_consistency": "OFF"}))
 }
