@@ -145,6 +145,7 @@ func (d *dump) run() {
 
 func (d *dump) receive() error {
 	p := packet{room: d.queue.reserve, memory: d.queue.memory}
+	defer p.drop()
 	checksums := false
 	for {
 		if err := d.conn.ReadPacketTo(&p); err != nil {

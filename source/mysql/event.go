@@ -10,8 +10,8 @@ import (
 // event is one event of the log, as the server sent it.
 type event struct {
 	header replication.EventHeader
-	raw    []byte   // with the header, without a checksum
-	more   [][]byte // of a compressed transaction: what follows raw
+	raw    []byte  // with the header, without a checksum
+	more   *mapped // of a compressed transaction: what follows raw
 }
 
 // body is what stands behind the header.
@@ -20,7 +20,7 @@ func (e *event) body() []byte { return e.raw[replication.EventHeaderSize:] }
 // size is how many bytes the event holds.
 func (e *event) size() int {
 	n := len(e.raw)
-	for _, c := range e.more {
+	for _, c := range e.more.parts() {
 		n += len(c)
 	}
 	return n

@@ -196,8 +196,11 @@ func TestPacketsOfAnySizeAreReceivedInBites(t *testing.T) {
 				if err != nil {
 					t.Fatalf("%s of %d bytes in bites of %d: %v", kind, n, bite, err)
 				}
-				got := append(append([]byte{}, e.body()...), bytes.Join(e.more, nil)...)
-				if !bytes.Equal(got, body) || e.size() != replication.EventHeaderSize+n {
+				if e.size() != replication.EventHeaderSize+n {
+					t.Errorf("%s of %d bytes in bites of %d: its size is %d", kind, n, bite, e.size()-replication.EventHeaderSize)
+				}
+				got, err := io.ReadAll(io.MultiReader(bytes.NewReader(e.body()), e.more))
+				if err != nil || !bytes.Equal(got, body) {
 					t.Errorf("%s of %d bytes in bites of %d: got %d bytes, want those that were sent", kind, n, bite, len(got))
 				}
 			}
@@ -209,6 +212,26 @@ func TestPacketsOfAnySizeAreReceivedInBites(t *testing.T) {
 			}
 			p = roomy()
 		}
+	}
+}
+
+func TestWhatWasReadOfACompressedTransactionIsLetGo(t *testing.T) {
+	m := newMapped()
+	for left := 3 * piece; left > 0; {
+		took, err := m.fill(make([]byte, left), left)
+		if err != nil {
+			t.Fatal(err)
+		}
+		left -= took
+	}
+	for _, step := range []struct{ read, pieces int }{{1, 3}, {piece - 1, 3}, {1, 2}, {piece, 1}} {
+		if _, err := io.CopyN(io.Discard, m, int64(step.read)); err != nil || len(m.held.left) != step.pieces {
+			t.Errorf("after %d bytes more: got %d pieces and %v, want %d", step.read, len(m.held.left), err, step.pieces)
+		}
+	}
+	m.free()
+	if n, err := m.Read(make([]byte, 1)); n > 0 || !errors.Is(err, io.EOF) {
+		t.Errorf("freed: read %d bytes and got %v, want the end", n, err)
 	}
 }
 

@@ -11,9 +11,6 @@ import (
 )
 
 const (
-	// piece is what a compressed transaction, which may have a gigabyte, is received in: it is let go of in the
-	// same pieces while it is read.
-	piece = 1 << 20
 	// maxEvent is what MySQL allows an event to be, and what comes around it.
 	maxEvent  = 1<<30 + 1<<20
 	maxAnswer = 64 << 10 // of the server, in place of an event
@@ -51,9 +48,12 @@ func (p *packet) Write(b []byte) (int, error) {
 		return 0, p.err
 	}
 	for len(b) > 0 {
-		took := p.fill(b)
-		if took == 0 {
+		if p.left == 0 {
 			return 0, errors.New("a packet is longer than its event")
+		}
+		took, err := p.fill(b)
+		if err != nil {
+			return 0, err
 		}
 		b = b[took:]
 	}
@@ -91,20 +91,23 @@ func (p *packet) begin(b []byte) []byte {
 }
 
 // fill takes what fits the piece that is open.
-func (p *packet) fill(b []byte) int {
-	last := &p.event.raw
-	if n := len(p.event.more); n > 0 {
-		last = &p.event.more[n-1]
+func (p *packet) fill(b []byte) (took int, err error) {
+	b = b[:min(len(b), p.left)]
+	if raw := &p.event.raw; len(*raw) < cap(*raw) {
+		took = min(cap(*raw)-len(*raw), len(b))
+		*raw = append(*raw, b[:took]...)
+	} else {
+		if p.event.more == nil {
+			p.event.more = newMapped()
+		}
+		took, err = p.event.more.fill(b, p.left)
 	}
-	if len(*last) == cap(*last) && p.left > 0 {
-		p.event.more = append(p.event.more, make([]byte, 0, min(p.left, piece)))
-		last = &p.event.more[len(p.event.more)-1]
-	}
-	took := min(cap(*last)-len(*last), p.left, len(b))
-	*last = append(*last, b[:took]...)
 	p.left -= took
-	return took
+	return took, err
 }
+
+// drop lets go of an event that did not come to its end.
+func (p *packet) drop() { p.event.more.free() }
 
 // take returns the event, without the checksum that it may have, and is ready for the next packet.
 func (p *packet) take(checksum bool) (event, error) {
@@ -121,30 +124,19 @@ func (p *packet) take(checksum bool) (event, error) {
 
 // verify compares the checksum, which is the last four bytes, and cuts it off.
 func (e *event) verify() error {
-	var tail [replication.BinlogChecksumLength]byte
-	pieces := append([][]byte{e.raw}, e.more...)
-	for left := len(tail); left > 0; { // it may begin in the piece before the last
-		last := &pieces[len(pieces)-1]
-		took := min(left, len(*last))
-		copy(tail[left-took:left], (*last)[len(*last)-took:])
-		left -= took
-		if *last = (*last)[:len(*last)-took]; left > 0 {
-			if len(pieces) == 1 {
-				return errors.New("an event is shorter than its checksum")
-			}
-			pieces = pieces[:len(pieces)-1]
-		}
+	left := e.size() - replication.BinlogChecksumLength
+	if left < replication.EventHeaderSize {
+		return errors.New("an event is shorter than its header and its checksum")
 	}
-	sum := uint32(0)
-	for _, p := range pieces {
-		sum = crc32.Update(sum, crc32.IEEETable, p)
+	sum, said := uint32(0), make([]byte, 0, replication.BinlogChecksumLength)
+	for _, p := range append([][]byte{e.raw}, e.more.parts()...) {
+		n := min(left, len(p))
+		sum, said = crc32.Update(sum, crc32.IEEETable, p[:n]), append(said, p[n:]...) // it may begin in the piece before the last
+		left -= n
 	}
-	if sum != binary.LittleEndian.Uint32(tail[:]) {
+	if sum != binary.LittleEndian.Uint32(said) {
 		return fmt.Errorf("the checksum of %s of %d bytes does not fit: it was damaged on its way or in its file", e.header.EventType, e.size())
 	}
-	e.raw, e.more = pieces[0], pieces[1:]
-	if len(e.raw) < replication.EventHeaderSize {
-		return errors.New("an event is shorter than its header")
-	}
+	e.raw = e.raw[:len(e.raw)-e.more.cut(len(said))]
 	return nil
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime/debug"
 	"slices"
 
 	"github.com/go-mysql-org/go-mysql/replication"
@@ -21,14 +20,12 @@ const (
 	maxWindow = 64 << 20
 	// maxInner is what MySQL allows an event to be.
 	maxInner = 1 << 30
-	// largePayload is what is worth a collection of its own.
-	largePayload = 16 << 20
 )
 
 // payload is a transaction that the server has compressed. It is read as a stream, so that it takes
 // the memory of what came over the wire, a window, and one event.
 type payload struct {
-	size int // of what came over the wire
+	wire *mapped // what came over the wire
 	zstd *zstd.Decoder
 	next *event // read, and not taken yet
 	buf  []byte // the next event's: garbage of many would take as much again as what came over the wire
@@ -63,27 +60,11 @@ func openPayload(e *event) (*payload, error) {
 	if kind != zstdKind {
 		return nil, fmt.Errorf("decoding the log: a transaction is compressed in the unknown way %d, want zstd", kind)
 	}
-	decoder, err := zstd.NewReader(io.MultiReader(bytes.NewReader(rest), &pieces{e.more}), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
+	decoder, err := zstd.NewReader(io.MultiReader(bytes.NewReader(rest), e.more), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
 	if err != nil {
 		return nil, fmt.Errorf("decompressing a transaction: %w", err)
 	}
-	return &payload{size: e.announced(), zstd: decoder}, nil
-}
-
-// pieces reads what follows the first piece of a compressed transaction, and lets go of what was read.
-type pieces struct{ left [][]byte }
-
-func (p *pieces) Read(b []byte) (int, error) {
-	for len(p.left) > 0 && len(p.left[0]) == 0 {
-		p.left[0] = nil // the event that it is of lives on
-		p.left = p.left[1:]
-	}
-	if len(p.left) == 0 {
-		return 0, io.EOF
-	}
-	n := copy(b, p.left[0])
-	p.left[0] = p.left[0][n:]
-	return n, nil
+	return &payload{wire: e.more, zstd: decoder}, nil
 }
 
 // packedInt reads a number of MySQL's packed form.
@@ -173,9 +154,6 @@ func (j *journal) letGo() {
 		return
 	}
 	j.payload.zstd.Close()
-	large := j.payload.size > largePayload
+	j.payload.wire.free()
 	j.payload = nil
-	if large {
-		debug.FreeOSMemory() // the next one may be as large, and would come before this one is collected
-	}
 }
