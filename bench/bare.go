@@ -34,6 +34,9 @@ func bares(round int) []bare {
 func (b *bench) resendBare(ctx context.Context, q backlog, o offsets, round int) (map[string]sample, error) {
 	best := map[string]sample{}
 	for _, loop := range bares(round) {
+		if err := b.rest(ctx); err != nil {
+			return nil, err
+		}
 		m, err := b.relay(ctx, q, o, loop)
 		if err != nil {
 			return nil, fmt.Errorf("%s with linger.ms %d: %w", loop.reader, loop.linger, err)

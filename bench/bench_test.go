@@ -176,6 +176,7 @@ func TestTheWholeComparison(t *testing.T) {
 			"| 500 transactions of one row | " + recvlogical + " |", "| 500 transactions of one row | " + ours + " |",
 			"| " + bareProducer + " |", "400 messages a round",
 			"| 3000 messages, consumed | " + barePolls + " |", "| 3000 messages, consumed | " + ownConsumer + " |",
+			"| 3000 messages, consumed, all in one partition | " + ownConsumer + " |",
 			"| 3000 overdue delay messages | " + bareLoop + " |", "| 3000 overdue delay messages | " + delayer + " |",
 			"| " + bareDefaults + ", linger.ms ", "\n| " + delayer + " |",
 		}},

@@ -18,42 +18,63 @@ import (
 	"github.com/kafkasync/kafkasync/consumer"
 )
 
-// consumed is the topic that all consumers read, in every round.
-const consumed = "consumed"
+// consumed are the topics that all consumers read, in every round.
+func consumed() []filled {
+	return []filled{{name: "consumed"}, {name: "crowded", crowd: true, what: ", all in one partition"}}
+}
+
+// filled is a topic with the records of a bulk UPDATE.
+type filled struct {
+	name  string
+	crowd bool   // one partition has them all
+	what  string // that makes it a workload of its own
+}
 
 // compareConsumers lets package consumer and bare loops over librdkafka read the same
 // topic; each round another one goes first.
 func (b *bench) compareConsumers(ctx context.Context, round int, r *result) error {
-	if round == 0 {
-		s, err := b.produce(ctx, consumed)
-		if err != nil {
+	for _, of := range consumed() {
+		if round == 0 {
+			s, err := b.produce(ctx, of)
+			if err != nil {
+				return err
+			}
+			b.say("topic %s is filled: %s", of.name, s)
+		}
+		if err := b.compareOn(ctx, of, round, r); err != nil {
 			return err
 		}
-		b.say("topic %s is filled: %s", consumed, s)
 	}
+	return nil
+}
+
+func (b *bench) compareOn(ctx context.Context, of filled, round int, r *result) error {
 	offsets, err := b.openOffsets()
 	if err != nil {
 		return err
 	}
 	defer offsets.close()
-	ends, err := offsets.ends(ctx, consumed)
+	ends, err := offsets.ends(ctx, of.name)
 	if err != nil {
 		return err
 	}
 	loops := bareConsumers()
 	for i := range len(loops) + 1 {
+		if err := b.rest(ctx); err != nil {
+			return err
+		}
 		name, s := ownConsumer, sample{}
 		if n := (i + round) % (len(loops) + 1); n == len(loops) {
-			s, err = b.consumeOurs(ctx, fmt.Sprint("round", round), total(ends))
+			s, err = b.consumeOurs(ctx, of.name, round, total(ends))
 		} else {
 			name = loops[n].reader
-			s, err = b.consumeBare(ctx, loops[n], ends)
+			s, err = b.consumeBare(ctx, of.name, loops[n], ends)
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		b.say("round %d: %s: %s", round+1, name, s)
-		r.add(fmt.Sprintf("%d messages, consumed", s.rows), name, s)
+		b.say("round %d: %s from %s: %s", round+1, name, of.name, s)
+		r.add(fmt.Sprintf("%d messages, consumed%s", s.rows, of.what), name, s)
 	}
 	return nil
 }
@@ -98,8 +119,8 @@ func (m *meter) stop(s *sample) error {
 }
 
 // consumeOurs is what an application does, with a handler that only counts.
-func (b *bench) consumeOurs(ctx context.Context, name string, n int64) (s sample, err error) {
-	c, err := consumer.New(consumer.Config{Brokers: []string{b.kafka.Brokers()}, Topics: []string{consumed}, Name: name})
+func (b *bench) consumeOurs(ctx context.Context, name string, round int, n int64) (s sample, err error) {
+	c, err := consumer.New(consumer.Config{Brokers: []string{b.kafka.Brokers()}, Topics: []string{name}, Name: fmt.Sprint(name, round)})
 	if err != nil {
 		return s, err
 	}
@@ -128,13 +149,13 @@ func (b *bench) consumeOurs(ctx context.Context, name string, n int64) (s sample
 	return s, nil
 }
 
-func (b *bench) consumeBare(ctx context.Context, loop bareConsumer, ends []int64) (s sample, err error) {
+func (b *bench) consumeBare(ctx context.Context, name string, loop bareConsumer, ends []int64) (s sample, err error) {
 	client, err := newBareConsumer(b.kafka.Brokers(), loop.backoff)
 	if err != nil {
 		return s, err
 	}
 	defer C.rd_kafka_destroy(client)
-	from := C.CString(consumed)
+	from := C.CString(name)
 	defer C.free(unsafe.Pointer(from))
 	r := C.relay{consumer: client, poll: cBool(loop.poll), look: cBool(loop.look)}
 	for i, end := range ends {

@@ -84,7 +84,10 @@ func (b *bench) compareReaders(ctx context.Context, round int, r *result) error 
 }
 
 func (b *bench) measureProducer(ctx context.Context, round int, r *result) error {
-	s, err := b.produce(ctx, fmt.Sprint("bare", round))
+	if err := b.rest(ctx); err != nil {
+		return err
+	}
+	s, err := b.produce(ctx, filled{name: fmt.Sprint("bare", round)})
 	if err != nil {
 		return err
 	}

@@ -39,13 +39,13 @@ func (b *bench) published(ctx context.Context) (int64, error) {
 
 // produce writes what the bulk UPDATE makes of the table into a new topic, in C, straight
 // through librdkafka with nothing in the way: what Kafka takes on this machine.
-func (b *bench) produce(ctx context.Context, name string) (s sample, err error) {
+func (b *bench) produce(ctx context.Context, into filled) (s sample, err error) {
 	offsets, err := b.openOffsets()
 	if err != nil {
 		return s, err
 	}
 	defer offsets.close()
-	if err := offsets.create(ctx, name); err != nil {
+	if err := offsets.create(ctx, into.name); err != nil {
 		return s, err
 	}
 	producer, err := newBareProducer(b.kafka.Brokers(), 5)
@@ -58,7 +58,7 @@ func (b *bench) produce(ctx context.Context, name string) (s sample, err error) 
 		return s, err
 	}
 	began := time.Now()
-	if err := b.produceAll(ctx, producer, name); err != nil {
+	if err := b.produceAll(ctx, producer, into); err != nil {
 		return s, fmt.Errorf("producing: %w", err)
 	}
 	s.rows, s.took = b.o.rows, time.Since(began)
@@ -68,12 +68,12 @@ func (b *bench) produce(ctx context.Context, name string) (s sample, err error) 
 }
 
 // produceAll returns once a record of each row of the table is acknowledged: with the key, value and headers of ours.
-func (b *bench) produceAll(ctx context.Context, producer *C.rd_kafka_t, name string) error {
-	to := C.CString(name)
+func (b *bench) produceAll(ctx context.Context, producer *C.rd_kafka_t, into filled) error {
+	to := C.CString(into.name)
 	defer C.free(unsafe.Pointer(to))
 	headers, free := b.bareHeaders()
 	defer free()
-	r := C.relay{producer: producer}
+	r := C.relay{producer: producer, crowd: cBool(into.crowd)}
 	C.relay_open(&r, nil, to, 0)
 	defer C.relay_close(&r)
 	const step = 10_000 // so that an end of ctx is noticed

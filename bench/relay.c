@@ -87,6 +87,7 @@ static void pass_on(relay *r, const rd_kafka_message_t *m, rd_kafka_headers_t *h
     rd_kafka_resp_err_t err = rd_kafka_producev(
         r->producer,
         RD_KAFKA_VTYPE_RKT, r->to,
+        RD_KAFKA_VTYPE_PARTITION, r->crowd ? 0 : RD_KAFKA_PARTITION_UA,
         RD_KAFKA_VTYPE_MSGFLAGS, RD_KAFKA_MSG_F_COPY,
         RD_KAFKA_VTYPE_KEY, m->key, m->key_len,
         RD_KAFKA_VTYPE_VALUE, m->payload, m->len,

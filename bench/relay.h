@@ -31,6 +31,7 @@ typedef struct {
   int unread;                     // partitions whose end has not been met
   int poll;                       // records come one by one, not in batches
   int look;                       // also where it only reads, a record's headers are taken apart
+  int crowd;                      // all that is written goes to partition 0, whatever its key
   int64_t read, sent, acked;
   char failure[256]; // what went wrong first; "": nothing
 } relay;

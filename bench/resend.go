@@ -9,6 +9,9 @@ import (
 
 // resendOurs lets a node re-send, and waits until its group has also passed over the twins.
 func (b *bench) resendOurs(ctx context.Context, p *program, set settings, q backlog, o offsets) (m sample, err error) {
+	if err := b.rest(ctx); err != nil {
+		return m, err
+	}
 	started := time.Now()
 	run, err := b.start(ctx, p)
 	if err != nil {

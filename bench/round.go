@@ -25,6 +25,9 @@ func (b *bench) round(ctx context.Context, w workload, round int, r *result) err
 		readers[0], readers[1] = readers[1], readers[0]
 	}
 	for _, reader := range readers {
+		if err := b.rest(ctx); err != nil {
+			return err
+		}
 		s, err := reader.read(ctx, w, end)
 		if err != nil {
 			return fmt.Errorf("%s: %w", reader.name, err)

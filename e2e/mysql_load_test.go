@@ -109,7 +109,10 @@ func (s *mysqlSession) attempt(rng *rand.Rand, do func(*mysqlStep) error) (bool,
 
 // expected passes over what belongs to a load: deadlocks, and servers that end.
 func (s *mysqlSession) expected(err error) error {
-	const killed = 1927 // says MariaDB, whose connections end before it does
+	const (
+		killed = 1927 // says MariaDB, whose connections end before it does
+		hooked = 3100 // says a MySQL that ends, of a COMMIT: "Error on observer while running replication hook"
+	)
 	var answer *gomysql.MyError
 	switch {
 	case err == nil:
@@ -117,7 +120,7 @@ func (s *mysqlSession) expected(err error) error {
 	case !errors.As(err, &answer): // the connection
 	case answer.Code == gomysql.ER_LOCK_DEADLOCK:
 		return nil
-	case !slices.Contains([]uint16{gomysql.ER_SERVER_SHUTDOWN, gomysql.ER_QUERY_INTERRUPTED, killed}, answer.Code):
+	case !slices.Contains([]uint16{gomysql.ER_SERVER_SHUTDOWN, gomysql.ER_QUERY_INTERRUPTED, killed, hooked}, answer.Code):
 		return fmt.Errorf("the load failed: %w", err)
 	}
 	s.lost = true
