@@ -98,7 +98,7 @@ func (p *packet) fill(b []byte) (took int, err error) {
 		*raw = append(*raw, b[:took]...)
 	} else {
 		if p.event.more == nil {
-			p.event.more = newMapped()
+			p.event.more = newMapped(p.left)
 		}
 		took, err = p.event.more.fill(b, p.left)
 	}
