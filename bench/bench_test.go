@@ -123,7 +123,7 @@ func TestMedianOfAnEvenNumberOfRounds(t *testing.T) {
 
 func TestSizesThatDoNotFitAreRefused(t *testing.T) {
 	for _, args := range []string{
-		"-rows 0", "-rounds 0", "-rows 10 -txs 11", "-rows 1000 -txs 10 -rate 100 -latency 10s", "-latency -1s",
+		"-rows 0", "-rounds 0", "-rows 10 -txs 11", "-rows 1000 -txs 10 -rate 100 -latency 10s", "-latency -1s", "-rest -1s",
 		"-delay 500ms", "-delay -1m", "-only consume", "-only producer,consume", "-only delayer -delay 0", "-only readers -rows 10",
 		"-source oracle", "-source mysql -parameters x=1",
 	} {
@@ -171,7 +171,7 @@ func TestTheWholeComparison(t *testing.T) {
 		name, args string
 		want       []string
 	}{
-		{"postgres", "-rows 3000 -txs 500 -rounds 1 -rate 200 -latency 2s -delay 15s", []string{
+		{"postgres", "-rest 0 -rows 3000 -txs 500 -rounds 1 -rate 200 -latency 2s -delay 15s", []string{
 			"| one UPDATE of 3000 rows | " + recvlogical + " |", "| one UPDATE of 3000 rows | " + ours + " |",
 			"| 500 transactions of one row | " + recvlogical + " |", "| 500 transactions of one row | " + ours + " |",
 			"| " + bareProducer + " |", "400 messages a round",
@@ -181,7 +181,7 @@ func TestTheWholeComparison(t *testing.T) {
 			"| " + bareDefaults + ", linger.ms ", "\n| " + delayer + " |",
 		}},
 		// The log is another one; what is done with it is the same. MySQL takes longer to start.
-		{"mariadb", "-source mariadb -only readers -rows 3000 -txs 0 -rounds 1", []string{
+		{"mariadb", "-rest 0 -source mariadb -only readers -rows 3000 -txs 0 -rounds 1", []string{
 			"| MariaDB | 10.", "| one UPDATE of 3000 rows | " + rawDrain + " |", "| one UPDATE of 3000 rows | " + ours + " |",
 		}},
 	}

@@ -26,7 +26,7 @@ import (
 // options are the sizes, and where things are.
 type options struct {
 	rows, txs, rounds, rate int
-	latency, delay          time.Duration
+	latency, delay, rest    time.Duration
 	source                  string // of kinds
 	only                    string // parts, with commas between; "": all
 	out, binary, profile    string
@@ -67,6 +67,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	flags.IntVar(&o.rate, "rate", 1000, "transactions a second while the latency is measured")
 	flags.DurationVar(&o.latency, "latency", 20*time.Second, "how long the latency is measured in each round; 0: leave this part out")
 	flags.DurationVar(&o.delay, "delay", time.Minute, "the delay of the messages that are re-sent after an outage: longer than publishing them takes; 0: leave this part out")
+	flags.DurationVar(&o.rest, "rest", 30*time.Second, "how `long` to wait at most, before each measurement, for a machine that does nothing else; 0: not at all")
 	flags.StringVar(&o.source, "source", "postgres", "the `database` whose log is read: "+sources)
 	flags.StringVar(&o.only, "only", "", "measure these `parts` alone, with commas between: "+strings.Join(partNames(), ", "))
 	flags.StringVar(&o.out, "out", "bench/out/result.md", "write the result into this `file` as well; \"\": nowhere")
@@ -87,7 +88,7 @@ func parse(args []string, out io.Writer) (options, error) {
 }
 
 func (o options) check() error {
-	if o.rows < 1 || o.rounds < 1 || o.rate < 1 || o.txs < 0 || o.latency < 0 || o.delay < 0 {
+	if o.rows < 1 || o.rounds < 1 || o.rate < 1 || o.txs < 0 || o.latency < 0 || o.delay < 0 || o.rest < 0 {
 		return errors.New("sizes must be positive")
 	}
 	if o.delay%time.Millisecond != 0 || o.delay > 0 && o.delay < time.Second {
