@@ -165,6 +165,13 @@ func (n *node) kill(t testing.TB) {
 // terminate asks the node to end in order and returns its exit status.
 func (n *node) terminate(t testing.TB) int {
 	t.Helper()
+	// Before its first line nobody in it listens for the signal, which would just end it.
+	eventually(t, time.Minute, func() string {
+		if n.alive() && n.log.String() == "" {
+			return "kafkasync has not said anything yet"
+		}
+		return ""
+	})
 	if err := n.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatalf("sending SIGTERM to kafkasync: %v", err)
 	}
