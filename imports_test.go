@@ -49,7 +49,7 @@ func mayImport() map[string][]string {
 		// librdkafka, in batches.
 		"internal/rdkafka": {".", kafka},
 
-		// The arithmetic of MySQL's positions.
+		// The arithmetic of positions of MySQL and MariaDB.
 		"internal/gtid": nil,
 
 		// Counting, for status and metrics.

@@ -78,7 +78,7 @@ func flavourMariaDB() mysqlFlavour {
 			release: "bookworm", with: []string{"mariadb-server-core", "mariadb-client-core"},
 			alone: []string{"mariadb-server", "mariadb-client", "galera-4"}, // for auth_ed25519, mariadb-binlog and wsrep_on
 		},
-		says: "MariaDB (apt-get, 32 MB, unpacked beside the system)",
+		says: "MariaDB (apt-get, 24 MB, unpacked beside the system)",
 		settings: map[string]string{
 			"gtid_strict_mode":                "ON",
 			"log_slave_updates":               "ON",

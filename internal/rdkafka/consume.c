@@ -45,8 +45,8 @@ static void put(writer *w, const void *from, size_t length) {
   w->size += length;
 }
 
-// write lays a record out, and returns how many headers it has.
-static int32_t write(writer *w, const rd_kafka_message_t *m) {
+// lay_out writes a record, and returns how many headers it has.
+static int32_t lay_out(writer *w, const rd_kafka_message_t *m) {
   put(w, m->key, m->key ? m->key_len : 0);
   put(w, m->payload, m->payload ? m->len : 0);
   rd_kafka_headers_t *headers;
@@ -82,7 +82,7 @@ ks_take_result ks_take(ks_partition *p, ks_taken *records, int most, char *bytes
     }
     ks_taken *r = &records[done.records];
     writer w = {bytes + done.bytes, capacity - done.bytes, 0};
-    r->headers = write(&w, m);
+    r->headers = lay_out(&w, m);
     if (w.size > w.room) {
       done.need = w.size;
       break;

@@ -216,7 +216,7 @@ func TestPacketsOfAnySizeAreReceivedInBites(t *testing.T) {
 }
 
 func TestWhatWasReadOfACompressedTransactionIsLetGo(t *testing.T) {
-	m := newMapped(0)
+	m := newMapped()
 	for left := 3 * piece; left > 0; {
 		took, err := m.fill(make([]byte, left), left)
 		if err != nil {

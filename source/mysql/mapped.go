@@ -4,16 +4,12 @@ import (
 	"fmt"
 	"io"
 	"runtime"
-	"runtime/debug"
 	"syscall"
 )
 
 // piece is what a compressed transaction, which may have a gigabyte, is received in: it is let go of in the
 // same pieces while it is read.
 const piece = 1 << 20
-
-// largePayload is what is worth a collection: garbage that is there already would lie beside it for as long as it comes.
-const largePayload = 16 << 20
 
 // mapped is what follows the first piece of a compressed transaction, in memory beside the heap: in it, the collector would
 // let half as much garbage gather, and give all of it back late. What is read goes back to the system at once, and the rest
@@ -29,10 +25,7 @@ type region struct {
 	from, to int
 }
 
-func newMapped(size int) *mapped {
-	if size > largePayload {
-		debug.FreeOSMemory()
-	}
+func newMapped() *mapped {
 	m := &mapped{held: &regions{}}
 	runtime.AddCleanup(m, (*regions).free, m.held)
 	return m

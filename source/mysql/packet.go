@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"runtime/debug"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
 	"github.com/go-mysql-org/go-mysql/replication"
@@ -14,6 +15,8 @@ const (
 	// maxEvent is what MySQL allows an event to be, and what comes around it.
 	maxEvent  = 1<<30 + 1<<20
 	maxAnswer = 64 << 10 // of the server, in place of an event
+	// largePayload is what is worth a collection: garbage that is there already would lie beside it for as long as it comes.
+	largePayload = 16 << 20
 )
 
 // packet takes what the server sends, a packet at a time, into memory that is as large as it has to be: the event at its
@@ -98,7 +101,10 @@ func (p *packet) fill(b []byte) (took int, err error) {
 		*raw = append(*raw, b[:took]...)
 	} else {
 		if p.event.more == nil {
-			p.event.more = newMapped(p.left)
+			if p.left > largePayload {
+				debug.FreeOSMemory()
+			}
+			p.event.more = newMapped()
 		}
 		took, err = p.event.more.fill(b, p.left)
 	}
