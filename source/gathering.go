@@ -11,7 +11,7 @@ const (
 
 const (
 	gatherBehind  = 64 << 10 // bytes of log that are known to follow
-	gatherChanges = 512
+	gatherChanges = 4096
 	gatherFor     = 5 * time.Millisecond
 )
 

@@ -133,8 +133,6 @@ func (n *Node) openDelayer(delay time.Duration) (*delayer.Delayer, error) {
 	settings := n.cfg.Kafka
 	settings.Topics.Create = false
 	settings.Properties = map[string]string{
-		// Nobody waits for a delay message by the millisecond, and larger requests cost the brokers a fraction.
-		"linger.ms": "5",
 		// A twin belongs where its message is, also when partitions were added a moment ago.
 		"topic.metadata.refresh.interval.ms": "10000",
 	}

@@ -6,6 +6,7 @@ import "C"
 import (
 	"encoding/binary"
 	"errors"
+	"time"
 	"unsafe"
 
 	"github.com/kafkasync/kafkasync"
@@ -77,7 +78,7 @@ func (b *Batch) Reset() {
 
 // Produce hands the records over, in order, beginning with number from, until
 // librdkafka refuses one or ErrAlone. It returns how many it took, and why not the
-// next one. It sends nothing itself and never waits.
+// next one. It sends nothing itself and never waits; Flush tells that no more is to come.
 func (p *Producer) Produce(b *Batch, from int) (int, error) {
 	if from == len(b.records) {
 		return 0, nil
@@ -87,4 +88,10 @@ func (p *Producer) Produce(b *Batch, from int) (int, error) {
 		return int(done.taken), ErrAlone
 	}
 	return int(done.taken), failure(done.err)
+}
+
+// Flush has librdkafka send what it holds back for linger.ms, and returns true once Poll has taken the
+// reports of all records, false after the limit. It cannot be cancelled.
+func (p *Producer) Flush(limit time.Duration) bool {
+	return C.rd_kafka_flush(p.handle, C.int(limit.Milliseconds())) == 0
 }

@@ -132,5 +132,5 @@ func (s *Sink) Close() error {
 type stall struct {
 	acked int64     // as of since
 	since time.Time // when that was first seen
-	told  bool
+	told  time.Time // when Notify last heard of it; zero: it has not
 }

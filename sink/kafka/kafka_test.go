@@ -262,6 +262,25 @@ func TestNothingIsLoggedOrHeldWhileAllIsWell(t *testing.T) {
 	}
 }
 
+// A user's linger.ms is how long records may wait for more, and there are no more once Publish waits.
+func TestPublishDoesNotWaitForLinger(t *testing.T) {
+	cfg := settings(t)
+	cfg.Properties = map[string]string{"linger.ms": "900000"} // 15 minutes, the most there is
+	topic := devtest.Topic(t)
+	s := open(t, cfg, kafka.Options{})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	// Many of one partition: all but the first wait until that is acknowledged.
+	for first := range int64(3) {
+		if err := s.Publish(ctx, sinktest.Messages(topic, 1+100*first, 100)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := len(read(t, topic, 300)); got != 300 {
+		t.Errorf("got %d records, want 300", got)
+	}
+}
+
 func TestNothingIsHandedOverAfterTheEndOfTheContext(t *testing.T) {
 	topic := devtest.Topic(t)
 	s := open(t, settings(t), kafka.Options{})

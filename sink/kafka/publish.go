@@ -15,6 +15,9 @@ import (
 // stallAfter is how long Kafka may be silent before Notify hears of it, and how often it hears it again.
 const stallAfter = time.Second
 
+// flushFor is how long Publish is deaf to the end of its context, at most.
+const flushFor = 50 * time.Millisecond
+
 // Publish returns nil once all in-sync replicas have every message. When ctx
 // ends it returns at once, with ctx's error; what is in flight may still arrive.
 // While Kafka is away it waits: see Options.Notify.
@@ -51,7 +54,7 @@ func (s *Sink) publish(ctx context.Context, msgs []kafkasync.Message) error {
 	if err := s.handOver(ctx); err != nil {
 		return err
 	}
-	return s.wait(ctx, 0)
+	return s.land(ctx, 0)
 }
 
 // sendToAll sends m to every partition that the topic has now. Asking again
@@ -112,7 +115,7 @@ func (s *Sink) handOver(ctx context.Context) error {
 			return nil
 		}
 		if errors.Is(err, rdkafka.ErrAlone) {
-			if err := s.wait(ctx, max(0, held-1)); err != nil {
+			if err := s.land(ctx, max(0, held-1)); err != nil {
 				return err
 			}
 			continue
@@ -126,6 +129,17 @@ func (s *Sink) handOver(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// land is wait for who hands nothing over until then: what librdkafka keeps back, to send more at once, it sends now.
+func (s *Sink) land(ctx context.Context, low int64) error {
+	for s.window.held.Load() > low && s.window.failure() == nil && ctx.Err() == nil {
+		if s.producer.Flush(flushFor) {
+			break
+		}
+		s.look(time.Now())
+	}
+	return s.wait(ctx, low)
 }
 
 // wait returns once at most low bytes are in flight, or something has failed.
@@ -160,16 +174,16 @@ func (s *Sink) look(now time.Time) {
 		s.moving()
 		return
 	}
-	if silent := now.Sub(s.stall.since); silent >= stallAfter {
-		s.stall.told = true
+	if silent := now.Sub(s.stall.since); silent >= stallAfter && now.Sub(s.stall.told) >= stallAfter {
+		s.stall.told = now
 		s.notify(s.silenceFault(silent))
 	}
 }
 
 // moving tells Notify that what it was told of is over.
 func (s *Sink) moving() {
-	if s.stall.told {
-		s.stall.told = false
+	if !s.stall.told.IsZero() {
+		s.stall.told = time.Time{}
 		s.notify(nil)
 	}
 }
