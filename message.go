@@ -58,8 +58,8 @@ type Header struct {
 	Value []byte
 }
 
-// AppendHeaders appends the message's headers to dst, in the order of DESIGN
-// section 4. Their values are appended to buf, which must outlive them; the
+// AppendHeaders appends the message's headers to dst, first those that the messages of one
+// transaction have in common, then seq, then Extra. Their values are appended to buf, which must outlive them; the
 // grown buf is returned for reuse.
 func (m *Message) AppendHeaders(dst []Header, buf []byte) ([]Header, []byte) {
 	add := func(key string, from int) {
@@ -75,9 +75,6 @@ func (m *Message) AppendHeaders(dst []Header, buf []byte) ([]Header, []byte) {
 	at = len(buf)
 	buf = append(buf, m.Table...)
 	add("table", at)
-	at = len(buf)
-	buf = strconv.AppendInt(buf, m.Seq, 10)
-	add("seq", at)
 	at = len(buf)
 	buf = strconv.AppendInt(buf, m.Committed.UnixMilli(), 10)
 	add("ts", at)
@@ -95,6 +92,9 @@ func (m *Message) AppendHeaders(dst []Header, buf []byte) ([]Header, []byte) {
 		buf = strconv.AppendInt(buf, m.Delay.Milliseconds(), 10)
 		add("delay", at)
 	}
+	at = len(buf)
+	buf = strconv.AppendInt(buf, m.Seq, 10)
+	add("seq", at)
 	return append(dst, m.Extra...), buf
 }
 

@@ -29,10 +29,11 @@ type Batch struct {
 	bytes   []byte
 }
 
-// Add appends a record. A nil key or value is none; cost comes back in the Report.
+// Add appends a record. A nil key or value is none; cost, below 2^32, comes back in the Report. What differs from record to record
+// should be the last header: the others are then taken from a record that is acknowledged.
 func (b *Batch) Add(t *Topic, partition int32, cost int64, key, value []byte, headers []kafkasync.Header) {
 	b.records = append(b.records, C.ks_record{
-		topic: C.uintptr_t(uintptr(unsafe.Pointer(t.handle))), partition: C.int32_t(partition), cost: C.int64_t(cost),
+		topic: C.uintptr_t(uintptr(unsafe.Pointer(t.handle))), partition: C.int32_t(partition), cost: C.uint32_t(cost),
 		at: C.uint64_t(len(b.bytes)), key: length(key), value: length(value), headers: C.int32_t(len(headers)),
 	})
 	b.bytes = append(b.bytes, key...)
@@ -83,7 +84,7 @@ func (p *Producer) Produce(b *Batch, from int) (int, error) {
 	if from == len(b.records) {
 		return 0, nil
 	}
-	done := C.ks_produce(p.handle, &b.records[from], C.int(len(b.records)-from), (*C.char)(unsafe.Pointer(unsafe.SliceData(b.bytes))))
+	done := C.ks_produce(C.ks_target{p.handle, p.headers}, &b.records[from], C.int(len(b.records)-from), (*C.char)(unsafe.Pointer(unsafe.SliceData(b.bytes))))
 	if done.alone != 0 {
 		return int(done.taken), ErrAlone
 	}

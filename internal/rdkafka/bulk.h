@@ -2,6 +2,7 @@
 #ifndef KAFKASYNC_BULK_H
 #define KAFKASYNC_BULK_H
 
+#include "headers.h"
 #include "topic.h"
 
 // One record. Its bytes begin at `at` in the batch's buffer: the key, the value,
@@ -9,12 +10,18 @@
 // It holds no pointer of Go's, and topic is a number so that cgo need not look.
 typedef struct {
   uintptr_t topic; // ks_topic *
-  int64_t cost;    // comes back in ks_report.bytes
   uint64_t at;
   int64_t key, value; // lengths; -1: there is none
   int32_t partition;  // -1: by key
   int32_t headers;
+  uint32_t cost; // comes back in ks_report.bytes
 } ks_record;
+
+// Where records go. The headers are this client's.
+typedef struct {
+  rd_kafka_t *rk;
+  ks_headers *headers;
+} ks_target;
 
 typedef struct {
   int taken;
@@ -24,7 +31,7 @@ typedef struct {
 
 // ks_produce hands records over, in order, until one is refused or has to wait. librdkafka copies
 // all bytes, so nothing of the caller's is used after it returns.
-ks_produced ks_produce(rd_kafka_t *rk, const ks_record *records, int count, const char *bytes);
+ks_produced ks_produce(ks_target to, const ks_record *records, int count, const char *bytes);
 
 typedef struct {
   int64_t records, bytes;      // acknowledged: how many, and the sum of their costs
@@ -36,7 +43,7 @@ typedef struct {
 
 // ks_poll waits for events, as long as it takes or until rd_kafka_queue_yield,
 // and takes those that are there.
-void ks_poll(rd_kafka_queue_t *queue, ks_report *report);
+void ks_poll(rd_kafka_queue_t *queue, ks_headers *headers, ks_report *report);
 
 typedef struct {
   rd_kafka_resp_err_t err;

@@ -5,6 +5,7 @@ package rdkafka
 import "C"
 
 import (
+	"errors"
 	"fmt"
 	"time"
 	"unsafe"
@@ -17,7 +18,8 @@ import (
 type Producer struct {
 	client // its queue has reports, errors and log lines
 
-	topics []*Topic
+	topics  []*Topic
+	headers *C.ks_headers // those that can be used again
 }
 
 // Topic is librdkafka's handle of a topic; it ends with its producer.
@@ -32,7 +34,12 @@ func NewProducer(properties map[string]string) (*Producer, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Producer{client: client{handle: handle, queue: C.rd_kafka_queue_get_main(handle)}}
+	headers := C.ks_headers_new()
+	if headers == nil {
+		C.rd_kafka_destroy(handle)
+		return nil, errors.New("there is no memory for the headers of records")
+	}
+	p := &Producer{client: client{handle: handle, queue: C.rd_kafka_queue_get_main(handle)}, headers: headers}
 	if code := C.rd_kafka_set_log_queue(handle, p.queue); code != 0 {
 		p.Close()
 		return nil, fmt.Errorf("reading librdkafka's log: %w", failure(code))
@@ -50,6 +57,7 @@ func (p *Producer) Close() {
 		}
 		C.rd_kafka_queue_destroy(p.queue)
 		C.rd_kafka_destroy(p.handle)
+		C.ks_headers_destroy(p.headers)
 	})
 }
 

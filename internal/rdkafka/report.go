@@ -21,7 +21,7 @@ type Report struct {
 // Poll waits until librdkafka has something to say, or Interrupt is called.
 func (p *Producer) Poll() Report {
 	var c C.ks_report
-	C.ks_poll(p.queue, &c)
+	C.ks_poll(p.queue, p.headers, &c)
 	r := Report{Records: int64(c.records), Bytes: int64(c.bytes)}
 	if c.appended != 0 {
 		r.Appended = time.UnixMilli(int64(c.appended))

@@ -37,6 +37,7 @@ func BenchmarkPublish(b *testing.B) {
 			msgs := sinktest.Messages(devtest.Topic(b), 1, c.batch)
 			for i := range msgs {
 				msgs[i].Topic += fmt.Sprintf("-%d", i%c.topics)
+				msgs[i].Committed = msgs[0].Committed // all are of one transaction
 				msgs[i].Key = append(msgs[i].Key, bytes.Repeat([]byte("k"), c.key)...)
 			}
 			publishAll(b, s, msgs[:c.topics]) // makes the topics
@@ -89,7 +90,7 @@ func BenchmarkRecordOverhead(b *testing.B) {
 	const records = 200_000
 	for b.Loop() {
 		cfg := settings(b)
-		// Nothing is sent while we look: all records wait in librdkafka.
+		// Nothing is sent until all have been handed over: they wait in librdkafka.
 		cfg.Properties = map[string]string{"linger.ms": "60000", "batch.num.messages": "1000000", "batch.size": "100000000"}
 		s := open(b, cfg, kafka.Options{InFlight: 1 << 30})
 		msgs := sinktest.Messages(devtest.Topic(b), 1, records)

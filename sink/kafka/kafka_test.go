@@ -80,11 +80,11 @@ func TestAPlainConsumerSeesTheDocumentedRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{
-		`0 key="42" value="{\"id\":42}" op=u pipeline=shop table=public.products seq=1700000000000001 ts=1700000000123 pos=0/16B3748 delay=300000`,
-		`1 key="[\"acme\",7]" value=none op=d pipeline=shop table=public.products seq=1700000000000002 ts=1700000000123 pos=0/16B3748`,
-		`2 key="42" value="{\"id\":42}" op=r pipeline=shop table=public.products seq=1700000000000003 ts=1700000000123`,
-		`3 key="42" value="{\"id\":42}" op=c pipeline=shop table=public.products seq=1700000000000004 ts=1700000000123 pos=0/16B3748 delayed=300000`,
-		`4 key=none value="{\"id\":null}" op=t pipeline=shop table=public.products seq=1700000000000005 ts=1700000000123 pos=0/16B3748`,
+		`0 key="42" value="{\"id\":42}" op=u pipeline=shop table=public.products ts=1700000000123 pos=0/16B3748 delay=300000 seq=1700000000000001`,
+		`1 key="[\"acme\",7]" value=none op=d pipeline=shop table=public.products ts=1700000000123 pos=0/16B3748 seq=1700000000000002`,
+		`2 key="42" value="{\"id\":42}" op=r pipeline=shop table=public.products ts=1700000000123 seq=1700000000000003`,
+		`3 key="42" value="{\"id\":42}" op=c pipeline=shop table=public.products ts=1700000000123 pos=0/16B3748 delayed=300000 seq=1700000000000004`,
+		`4 key=none value="{\"id\":null}" op=t pipeline=shop table=public.products ts=1700000000123 pos=0/16B3748 seq=1700000000000005`,
 	}
 	for i, r := range read(t, topic, len(want)) {
 		if got := golden(r); got != want[i] {
