@@ -18,6 +18,13 @@ static void clear(ks_headers_stack *s) {
     rd_kafka_headers_destroy(s->each[--s->count]);
 }
 
+// swap wants the lock, and an empty ready.
+static void swap(ks_headers *h) {
+  ks_headers_stack *empty = h->ready;
+  h->ready = h->back;
+  h->back = empty;
+}
+
 void ks_headers_destroy(ks_headers *h) {
   clear(h->ready);
   clear(h->back);
@@ -73,13 +80,15 @@ static int is_among(const char *at, const char *end, header name) {
 }
 
 // set_form forgets what is kept, which has another form. It returns 0 if there is no memory.
-static int set_form(ks_headers *h, const char *at, size_t size, header last) {
+static int set_form(ks_headers *h, const char *at, size_t size, int32_t count, header last) {
   clear(h->ready);
   pthread_mutex_lock(&h->lock);
-  clear(h->back);
+  swap(h);
   if (++h->number == 0)
     h->number = 1;
+  h->count = (size_t)count;
   pthread_mutex_unlock(&h->lock);
+  clear(h->ready);
   h->name = size;
   h->size = size + last.name_size + 1;
   char *form = realloc(h->form, h->size);
@@ -98,10 +107,8 @@ static int set_form(ks_headers *h, const char *at, size_t size, header last) {
 // kept returns NULL if there is none.
 static rd_kafka_headers_t *kept(ks_headers *h) {
   if (h->ready->count == 0) {
-    ks_headers_stack *empty = h->ready;
     pthread_mutex_lock(&h->lock);
-    h->ready = h->back;
-    h->back = empty;
+    swap(h);
     pthread_mutex_unlock(&h->lock);
   }
   return h->ready->count > 0 ? h->ready->each[--h->ready->count] : NULL;
@@ -121,7 +128,7 @@ rd_kafka_headers_t *ks_headers_take(ks_headers *h, const char *at, int32_t count
   if (count > 0 && has_form(h, at, size, last)) {
     *number = h->number;
     list = kept(h);
-  } else if (count > 0 && !is_among(at, begin, last) && set_form(h, at, size, last)) { // it is by its name that it is replaced
+  } else if (count > 0 && !is_among(at, begin, last) && set_form(h, at, size, count, last)) { // it is by its name that it is replaced
     *number = h->number;
   }
   if (!list)
@@ -133,8 +140,10 @@ rd_kafka_headers_t *ks_headers_take(ks_headers *h, const char *at, int32_t count
 
 void ks_headers_keep(ks_headers *h, rd_kafka_message_t *m, uint32_t number) {
   pthread_mutex_lock(&h->lock);
-  if (number != 0 && number == h->number && h->back->count < KS_HEADERS_KEPT &&
-      !rd_kafka_message_detach_headers(m, &h->back->each[h->back->count]))
-    h->back->count++;
+  rd_kafka_headers_t *list;
+  // A plugin may have added one of its own (an interceptor's on_send), which is no other record's.
+  if (number != 0 && number == h->number && h->back->count < KS_HEADERS_KEPT && !rd_kafka_message_headers(m, &list) &&
+      rd_kafka_header_cnt(list) == h->count && !rd_kafka_message_detach_headers(m, &list))
+    h->back->each[h->back->count++] = list;
   pthread_mutex_unlock(&h->lock);
 }

@@ -1,8 +1,8 @@
 // The headers of records on their way to Kafka.
 //
 // Each header is an allocation, made on the thread that produces and freed on the one that polls, and allocators are
-// worst at that: it was a third of what a record cost. Records of one transaction differ in their last header only, so
-// the headers of a record that was acknowledged are kept, and another one gets them with a new last header.
+// worst at that: it was a third of what a record cost. Records of one transaction, table and operation differ in their last
+// header only, so the headers of a record that was acknowledged are kept, and another one gets them with a new last header.
 #ifndef KAFKASYNC_HEADERS_H
 #define KAFKASYNC_HEADERS_H
 
@@ -10,7 +10,7 @@
 
 #include "librdkafka.h"
 
-// How many are kept, each some hundred bytes: a batch of changes is not larger.
+// How many lists a stack holds, each of some hundred bytes: as many as a batch has changes.
 enum { KS_HEADERS_KEPT = 8192 };
 
 typedef struct {
@@ -25,7 +25,9 @@ typedef struct {
   ks_headers_stack *ready;
 
   pthread_mutex_t lock;
-  uint32_t number; // of the form, never 0 once there is one; the producing thread changes it, under the lock
+  // The producing thread changes these, under the lock.
+  uint32_t number; // of the form, never 0 once there is one
+  size_t count;    // of its headers, with the last one
   ks_headers_stack *back;
 
   ks_headers_stack stacks[2];

@@ -179,6 +179,7 @@ rd_kafka_headers_t *rd_kafka_headers_new(size_t initial_count);
 void rd_kafka_headers_destroy(rd_kafka_headers_t *hdrs);
 rd_kafka_resp_err_t rd_kafka_header_add(rd_kafka_headers_t *hdrs, const char *name, ssize_t name_size,
                                         const void *value, ssize_t value_size);
+size_t rd_kafka_header_cnt(const rd_kafka_headers_t *hdrs);
 rd_kafka_resp_err_t rd_kafka_header_remove(rd_kafka_headers_t *hdrs, const char *name);
 rd_kafka_resp_err_t rd_kafka_producev(rd_kafka_t *rk, ...);
 

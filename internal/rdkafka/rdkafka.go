@@ -10,8 +10,8 @@
 // that the records of an assigned partition come in order, out of a queue of that
 // partition alone. It never calls from C into Go, and never lets C keep a pointer of Go's.
 //
-// What is C's: a client, its queue, its topics and its partitions, from their
-// making to Close. An event belongs to the call of Poll that took it.
+// What is C's: a client, its queue, its topics, its partitions and the headers that it keeps, from
+// their making to Close. An event belongs to the call of Poll that took it.
 package rdkafka
 
 // #include <stdlib.h>

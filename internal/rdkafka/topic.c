@@ -10,9 +10,9 @@ static _Thread_local struct {
   int32_t partition, count;
 } placed;
 
-static int32_t partition_by_key(const rd_kafka_topic_t *topic, const void *key, size_t length, int32_t count, void *t, void *cost) {
+static int32_t partition_by_key(const rd_kafka_topic_t *topic, const void *key, size_t length, int32_t count, void *t, void *mark) {
   placed.count = count;
-  placed.partition = rd_kafka_msg_partitioner_murmur2_random(topic, key, length, count, t, cost);
+  placed.partition = rd_kafka_msg_partitioner_murmur2_random(topic, key, length, count, t, mark);
   return placed.partition;
 }
 

@@ -7,7 +7,7 @@ import (
 
 const (
 	// batchRecords is how many records go to librdkafka in one call: enough to make
-	// the call cheap, few enough that sending begins early and a context that ends is seen.
+	// the call cheap, few enough that a context that ends is seen.
 	batchRecords = 512
 	batchBytes   = 256 << 10
 )

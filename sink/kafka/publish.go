@@ -15,11 +15,11 @@ import (
 // stallAfter is how long Kafka may be silent before Notify hears of it, and how often it hears it again.
 const stallAfter = time.Second
 
-// flushFor is how long Publish is deaf to the end of its context, at most.
-const flushFor = 50 * time.Millisecond
+// flushFor is how long Publish does not hear that its context has ended, and how late it sees that there is room.
+const flushFor = 10 * time.Millisecond
 
 // Publish returns nil once all in-sync replicas have every message. When ctx
-// ends it returns at once, with ctx's error; what is in flight may still arrive.
+// ends it returns within 10 ms, with ctx's error; what is in flight may still arrive.
 // While Kafka is away it waits: see Options.Notify.
 func (s *Sink) Publish(ctx context.Context, msgs []kafkasync.Message) error {
 	if s.broken != nil {
@@ -54,7 +54,7 @@ func (s *Sink) publish(ctx context.Context, msgs []kafkasync.Message) error {
 	if err := s.handOver(ctx); err != nil {
 		return err
 	}
-	return s.land(ctx, 0)
+	return s.wait(ctx, 0)
 }
 
 // sendToAll sends m to every partition that the topic has now. Asking again
@@ -115,7 +115,7 @@ func (s *Sink) handOver(ctx context.Context) error {
 			return nil
 		}
 		if errors.Is(err, rdkafka.ErrAlone) {
-			if err := s.land(ctx, max(0, held-1)); err != nil {
+			if err := s.wait(ctx, max(0, held-1)); err != nil {
 				return err
 			}
 			continue
@@ -131,24 +131,12 @@ func (s *Sink) handOver(ctx context.Context) error {
 	return nil
 }
 
-// land is wait for who hands nothing over until then: what librdkafka keeps back, to send more at once, it sends now.
-func (s *Sink) land(ctx context.Context, low int64) error {
-	for s.window.held.Load() > low && s.window.failure() == nil && ctx.Err() == nil {
-		if s.producer.Flush(flushFor) {
-			break
-		}
-		s.look(time.Now())
-	}
-	return s.wait(ctx, low)
-}
-
-// wait returns once at most low bytes are in flight, or something has failed.
+// wait returns once at most low bytes are in flight, or something has failed. What librdkafka keeps back for linger.ms
+// it sends now, since no more is handed over until then.
 func (s *Sink) wait(ctx context.Context, low int64) error {
 	w := s.window
 	w.low.Store(low)
 	defer w.low.Store(-1)
-	tick := time.NewTicker(stallAfter)
-	defer tick.Stop()
 	for {
 		if err := w.failure(); err != nil {
 			return err
@@ -157,13 +145,16 @@ func (s *Sink) wait(ctx context.Context, low int64) error {
 			s.moving()
 			return nil
 		}
-		select {
-		case <-w.wake:
-		case <-tick.C:
-			s.look(time.Now())
-		case <-ctx.Done():
+		if ctx.Err() != nil {
 			return fmt.Errorf("waiting for Kafka's acknowledgements: %w", context.Cause(ctx))
 		}
+		if s.producer.Flush(flushFor) { // then the watcher has all reports, and is about to count them
+			select {
+			case <-w.wake:
+			case <-ctx.Done():
+			}
+		}
+		s.look(time.Now())
 	}
 }
 
