@@ -98,8 +98,8 @@ func TestCostsComeBackWithTheAcknowledgements(t *testing.T) {
 	var batch rdkafka.Batch
 	var want int64
 	for i := range int64(records) {
-		batch.Add(products, rdkafka.PartitionByKey, i<<20, []byte{byte(i)}, nil, []kafkasync.Header{{Key: "op", Value: []byte("c")}})
-		want += i << 20
+		batch.Add(products, rdkafka.PartitionByKey, i<<22, []byte{byte(i)}, nil, []kafkasync.Header{{Key: "op", Value: []byte("c")}})
+		want += i << 22
 	}
 	stops, got, costs := produceAll(t, p, &batch)
 	if stops == 0 {

@@ -135,8 +135,6 @@ func (s *Sink) handOver(ctx context.Context) error {
 // it sends now, since no more is handed over until then.
 func (s *Sink) wait(ctx context.Context, low int64) error {
 	w := s.window
-	w.low.Store(low)
-	defer w.low.Store(-1)
 	for {
 		if err := w.failure(); err != nil {
 			return err

@@ -14,10 +14,7 @@ const recordOverhead = 1100
 type window struct {
 	held  atomic.Int64 // bytes in flight
 	acked atomic.Int64 // records acknowledged so far
-	// low is the mark at which Publish wants to be woken; -1: it is not waiting.
-	// Publish stores low and then looks at held, the watcher changes held and
-	// then looks at low, so one of them always sees the other.
-	low  atomic.Int64
+	// wake says that something has changed. It is signalled after the change, so who takes it and then looks misses none.
 	wake chan struct{}
 
 	closed atomic.Bool // the watcher is to end
@@ -27,18 +24,13 @@ type window struct {
 	trouble error // why Kafka may be silent, by its latest error events
 }
 
-func newWindow() *window {
-	w := &window{wake: make(chan struct{}, 1)}
-	w.low.Store(-1)
-	return w
-}
+func newWindow() *window { return &window{wake: make(chan struct{}, 1)} }
 
-// taken removes reported records from the window.
+// taken removes reported records from the window and wakes Publish.
 func (w *window) taken(records, bytes int64) {
 	w.acked.Add(records)
-	if held := w.held.Add(-bytes); held <= w.low.Load() {
-		w.signal()
-	}
+	w.held.Add(-bytes)
+	w.signal()
 }
 
 // fail keeps the first failure and wakes Publish.
