@@ -181,6 +181,12 @@ func (c *cluster) leader() string {
 	return leader
 }
 
+// awaitLeader waits until a node knows who leads.
+func (c *cluster) awaitLeader(id, leader string) {
+	c.t.Helper()
+	eventually(c.t, "node "+id+" to know that "+leader+" leads", func() bool { return c.nodes[id].Status().Leader == leader })
+}
+
 func (c *cluster) follower() string {
 	c.t.Helper()
 	leader := c.leader()

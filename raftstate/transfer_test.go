@@ -19,6 +19,7 @@ func TestLeadershipIsHandedToWhomeverOneNames(t *testing.T) {
 			continue
 		}
 		asked := []string{"a", "b", "c"}[i/2]
+		c.awaitLeader(asked, h.node) // a majority is enough for the lease: this node may not have heard yet
 		begun := time.Now()
 		if err := c.nodes[asked].Transfer(t.Context(), to); err != nil {
 			t.Fatalf("handing over from %s to %s: %v", h.node, to, err)
@@ -32,6 +33,7 @@ func TestLeadershipIsHandedToWhomeverOneNames(t *testing.T) {
 			t.Errorf("got the lease on %s, want it on %s", h.node, to)
 		}
 	}
+	c.awaitLeader("a", h.node)
 	if err := c.nodes["a"].Transfer(t.Context(), "x"); !errors.Is(err, raftstate.ErrNotMember) {
 		t.Errorf("got %v, want ErrNotMember", err)
 	}
