@@ -9,11 +9,6 @@ import (
 const (
 	surveyEvery = 2 * time.Second
 	surveyLimit = 10 * time.Second
-
-	// While Kafka is away, a question that waits for it makes librdkafka connect again without
-	// a pause, which takes a whole core. So it is asked rarely then, and soon given up.
-	awayEvery = 8 * time.Second
-	awayLimit = 2 * time.Second
 )
 
 // surveyor looks again and again how far the whole group is, whichever node has
@@ -37,15 +32,9 @@ type backlog struct {
 
 // run looks until ctx ends. That Kafka does not answer is shown, and asked again: it is no reason to end a membership.
 func (s *surveyor) run(ctx context.Context) {
-	limit := surveyLimit
 	for ctx.Err() == nil {
-		pause := surveyEvery
-		if isUnreachable(s.look(ctx, limit)) {
-			pause, limit = awayEvery, awayLimit
-		} else {
-			limit = surveyLimit
-		}
-		timer := time.NewTimer(pause)
+		s.look(ctx)
+		timer := time.NewTimer(surveyEvery)
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
@@ -54,9 +43,9 @@ func (s *surveyor) run(ctx context.Context) {
 	}
 }
 
-// look looks once. An error has been shown.
-func (s *surveyor) look(ctx context.Context, limit time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
+// look looks once.
+func (s *surveyor) look(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, surveyLimit)
 	defer cancel()
 	known, _ := s.cfg.Pairs()
 	pairs := byTopic(known, s.cfg.Delay)
@@ -70,7 +59,7 @@ func (s *surveyor) look(ctx context.Context, limit time.Duration) error {
 		if ctx.Err() == nil || context.Cause(ctx) == context.DeadlineExceeded { //nolint:errorlint // a cause is never wrapped
 			s.status.unsurveyed(s.cfg.explain(err))
 		}
-		return err
+		return
 	}
 	backlogs := make(map[string]backlog, len(topics))
 	for _, topic := range topics {
@@ -107,7 +96,6 @@ func (s *surveyor) look(ctx context.Context, limit time.Duration) error {
 		s.wake()
 	default: // the member has not taken the last one yet, and will be told the next time
 	}
-	return nil
 }
 
 // waits reports whether somebody holds a message of the partition.

@@ -32,7 +32,13 @@ type Offsets struct {
 
 // AdminConfig are the settings of the client that asks: a user's properties, under what has to be.
 func AdminConfig(clientID string, brokers []string, properties map[string]string) *ck.ConfigMap {
-	m := ck.ConfigMap{"client.id": clientID, "reconnect.backoff.max.ms": "1000", "enable.metrics.push": "false"}
+	m := ck.ConfigMap{
+		"client.id": clientID, "reconnect.backoff.max.ms": "1000", "enable.metrics.push": "false",
+		// To all brokers, not only to those that there is a question for. For one that is away, a question that
+		// waits for it would else have each failed connection followed by another one at once, 16,000 a second:
+		// rd_kafka_broker_get_async asks for a connection whenever a broker's state changes, and that it fails is a change.
+		"enable.sparse.connections": "false",
+	}
 	for name, value := range properties {
 		m[name] = value
 	}
@@ -133,8 +139,7 @@ func (o *Offsets) list(ctx context.Context, partitions []Standing, spec ck.Offse
 	return found, nil
 }
 
-// patience ends a question with ctx in librdkafka as well, which would go on for a minute, and be busy all the time
-// while no broker can be reached.
+// patience ends a question with ctx in librdkafka as well, which would go on for a minute.
 func patience(ctx context.Context) ck.AdminOptionRequestTimeout {
 	return ck.SetAdminRequestTimeout(remaining(ctx))
 }

@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 )
 
 // What a Topics leaves out.
@@ -127,18 +125,4 @@ func (c Config) producer(inFlight int64) map[string]string {
 		"queue.buffering.max.messages": strconv.FormatInt(max(1, inFlight/512), 10),
 	})
 	return m
-}
-
-// admin returns the settings of the client that sees to topics.
-func (c Config) admin() *ck.ConfigMap {
-	m := ck.ConfigMap{"client.id": "kafkasync", "reconnect.backoff.max.ms": "1000", "enable.metrics.push": "false"}
-	for name, value := range c.Properties {
-		m[name] = value
-	}
-	maps.Copy(m, ck.ConfigMap{
-		"bootstrap.servers":        c.brokers(),
-		"allow.auto.create.topics": "false",
-		"log_level":                "0", // the producer has the same troubles, and says so
-	})
-	return &m
 }

@@ -96,7 +96,7 @@ func Open(_ context.Context, cfg Config, opts Options) (*Sink, error) {
 			Fix: "correct them in the file", Err: err,
 		}
 	}
-	admin, err := ck.NewAdminClient(cfg.admin())
+	admin, err := ck.NewAdminClient(rdkafka.AdminConfig("kafkasync", cfg.Brokers, cfg.Properties))
 	if err != nil {
 		producer.Close()
 		return nil, fmt.Errorf("opening Kafka's admin client: %w", err)

@@ -83,8 +83,7 @@ func (s *Sink) describe(ctx context.Context, name string) (ck.TopicDescription, 
 	return topic, nil
 }
 
-// patience ends a question with ctx in librdkafka as well. Without it, a question that nobody waits for any more
-// would go on for a minute beside those that follow, and let librdkafka connect again and again without a pause.
+// patience ends a question with ctx in librdkafka as well, which would go on for a minute beside those that follow.
 func patience(ctx context.Context) ck.AdminOptionRequestTimeout {
 	limit := adminTryMax
 	if until, ok := ctx.Deadline(); ok {
@@ -128,20 +127,12 @@ func (e transientError) Unwrap() error { return e.err }
 // insist repeats try until it succeeds, fails for good, or ctx ends. Like
 // Publish, it waits while Kafka is away, and says so.
 func (s *Sink) insist(ctx context.Context, try func(context.Context) error) error {
-	limit, pause, away := adminTry, 20*time.Millisecond, false
+	limit, pause := adminTry, 20*time.Millisecond
 	for {
-		var err error
-		if away {
-			// For a question to brokers that are gone the admin client connects again without a pause,
-			// which takes a whole core. The producer waits for them as it should.
-			err = s.producer.Reach(metadataTry)
-		}
-		if err == nil {
-			bounded, cancel := context.WithTimeout(ctx, limit)
-			err = try(bounded)
-			cancel()
-			limit = min(2*limit, adminTryMax)
-		}
+		bounded, cancel := context.WithTimeout(ctx, limit)
+		err := try(bounded)
+		cancel()
+		limit = min(2*limit, adminTryMax)
 		switch {
 		case ctx.Err() != nil:
 			return fmt.Errorf("asking Kafka for a topic: %w", context.Cause(ctx))
@@ -153,8 +144,6 @@ func (s *Sink) insist(ctx context.Context, try func(context.Context) error) erro
 		case !isTransient(err):
 			return err
 		}
-		var answered transientError
-		away = !errors.As(err, &answered)
 		if failed := s.window.failure(); failed != nil {
 			return failed
 		}
