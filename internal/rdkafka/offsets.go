@@ -62,11 +62,11 @@ func (o *Offsets) Survey(ctx context.Context, topics []string) ([]Standing, erro
 	if err != nil || len(partitions) == 0 {
 		return nil, err
 	}
-	ends, err := o.list(ctx, partitions, ck.LatestOffsetSpec)
+	ends, err := o.List(ctx, partitions, ck.LatestOffsetSpec)
 	if err != nil {
 		return nil, fmt.Errorf("asking for the ends of partitions: %w", err)
 	}
-	begins, err := o.list(ctx, partitions, ck.EarliestOffsetSpec)
+	begins, err := o.List(ctx, partitions, ck.EarliestOffsetSpec)
 	if err != nil {
 		return nil, fmt.Errorf("asking for the beginnings of partitions: %w", err)
 	}
@@ -80,8 +80,7 @@ func (o *Offsets) Survey(ctx context.Context, topics []string) ([]Standing, erro
 	}
 	for i := range partitions {
 		p := &partitions[i]
-		key := at{p.Topic, p.Number}
-		p.Begin, p.End = begins[key], ends[key]
+		p.Begin, p.End = begins[i], ends[i]
 		p.Committed, p.Note = committed[i].Offset, committed[i].Metadata
 	}
 	return partitions, nil
@@ -116,25 +115,33 @@ func (o *Offsets) Partitions(ctx context.Context, topics []string) ([]Standing, 
 	return found, nil
 }
 
-// list asks the same of all partitions.
-func (o *Offsets) list(ctx context.Context, partitions []Standing, spec ck.OffsetSpec) (map[at]int64, error) {
-	asked := make(map[ck.TopicPartition]ck.OffsetSpec, len(partitions))
+// List asks the same of all partitions, which are different ones, and returns their offsets in that order.
+func (o *Offsets) List(ctx context.Context, partitions []Standing, spec ck.OffsetSpec) ([]int64, error) {
+	asked, index := make(map[ck.TopicPartition]ck.OffsetSpec, len(partitions)), make(map[at]int, len(partitions))
 	for i := range partitions {
-		asked[ck.TopicPartition{Topic: &partitions[i].Topic, Partition: partitions[i].Number}] = spec
+		p := &partitions[i]
+		asked[ck.TopicPartition{Topic: &p.Topic, Partition: p.Number}], index[at{p.Topic, p.Number}] = spec, i
 	}
+	// Uncommitted: what others write in transactions to the topic moves the end as soon as it is there.
 	answer, err := o.Admin.ListOffsets(ctx, asked, ck.SetAdminIsolationLevel(ck.IsolationLevelReadUncommitted), patience(ctx))
 	if err != nil {
 		return nil, err
 	}
-	found := make(map[at]int64, len(asked))
+	found, answered := make([]int64, len(partitions)), 0
 	for p, one := range answer.ResultInfos {
-		if one.Error.Code() != ck.ErrNoError {
+		i, ok := index[at{*p.Topic, p.Partition}]
+		switch {
+		case one.Error.Code() != ck.ErrNoError:
 			return nil, one.Error
+		case ok && one.Offset != ck.OffsetInvalid:
+			found[i] = int64(one.Offset)
+			answered++
 		}
-		found[at{*p.Topic, p.Partition}] = int64(one.Offset)
 	}
-	if len(found) != len(asked) {
-		return nil, fmt.Errorf("got the offsets of %d partitions, want %d", len(found), len(asked))
+	// A partition whose leader has not answered in time comes back without an error and without an offset:
+	// rd_kafka_ListOffsets_response_merge does not look at that of the leader's request.
+	if answered != len(partitions) {
+		return nil, ck.NewError(ck.ErrTimedOut, fmt.Sprintf("the leaders of %d of %d partitions have not answered", len(partitions)-answered, len(partitions)), false)
 	}
 	return found, nil
 }
@@ -155,16 +162,16 @@ func remaining(ctx context.Context) time.Duration {
 // At returns the offset of the first record that was appended at the time or later; the end if there is none.
 func (o *Offsets) At(ctx context.Context, topic string, partition int32, t time.Time) (int64, error) {
 	one := []Standing{{Topic: topic, Number: partition}}
-	found, err := o.list(ctx, one, ck.NewOffsetSpecForTimestamp(t.UnixMilli()))
+	found, err := o.List(ctx, one, ck.NewOffsetSpecForTimestamp(t.UnixMilli()))
 	if err != nil {
 		return 0, fmt.Errorf("asking for the offset at a time: %w", err)
 	}
-	if offset := found[at{topic, partition}]; offset >= 0 {
-		return offset, nil
+	if found[0] >= 0 {
+		return found[0], nil
 	}
-	ends, err := o.list(ctx, one, ck.LatestOffsetSpec) // nothing is so young
+	ends, err := o.List(ctx, one, ck.LatestOffsetSpec) // nothing is so young
 	if err != nil {
 		return 0, fmt.Errorf("asking for the end of a partition: %w", err)
 	}
-	return ends[at{topic, partition}], nil
+	return ends[0], nil
 }

@@ -3,7 +3,9 @@ package rdkafka_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -97,5 +99,35 @@ func TestAQuestionThatWaitsForABrokerDoesNotConnectAgainWithoutAPause(t *testing
 		if tried := connects() - before; tried < 1 || tried > 20 {
 			t.Errorf("asking %s: got %d connections tried in 2 s, want about 5", q.name, tried)
 		}
+	}
+}
+
+// late is a context that ends later than it says, so that librdkafka gives a question up first.
+type late struct {
+	context.Context //nolint:containedctx // it is one
+
+	says time.Time
+}
+
+func (l late) Deadline() (time.Time, bool) { return l.says, true }
+
+// librdkafka returns them as a success, with an offset of -1001.
+func TestOffsetsThatNoBrokerHasToldAreAnError(t *testing.T) {
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(2, "products"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	admin, _ := counted(t, cluster.ListenAddrs())
+	o := &rdkafka.Offsets{Admin: admin}
+	partitions := []rdkafka.Standing{{Topic: "products", Number: 1}, {Topic: "products", Number: 0}}
+	if ends, err := o.List(t.Context(), partitions, ck.LatestOffsetSpec); err != nil || !slices.Equal(ends, []int64{0, 0}) {
+		t.Fatalf("got the ends %d, %v, want 0 and 0", ends, err)
+	}
+	cluster.Close()
+	var failed ck.Error
+	ends, err := o.List(late{t.Context(), time.Now().Add(200 * time.Millisecond)}, partitions, ck.LatestOffsetSpec)
+	if !errors.As(err, &failed) || failed.Code() != ck.ErrTimedOut {
+		t.Errorf("got the ends %d, %v, want that it timed out", ends, err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 
 	"github.com/kafkasync/kafkasync"
+	"github.com/kafkasync/kafkasync/internal/rdkafka"
 	"github.com/kafkasync/kafkasync/sink"
 )
 
@@ -65,28 +66,12 @@ func textOf(id ck.UUID) string {
 
 // offsets asks the same of all partitions of a topic at once and returns the answers by partition.
 func (s *Sink) offsets(ctx context.Context, topic ck.TopicDescription, wanted ck.OffsetSpec) ([]int64, error) {
-	asked := make(map[ck.TopicPartition]ck.OffsetSpec, len(topic.Partitions))
-	for _, p := range topic.Partitions {
-		asked[ck.TopicPartition{Topic: &topic.Name, Partition: int32(p.Partition)}] = wanted
+	if len(topic.Partitions) == 0 {
+		return nil, transientError{fmt.Errorf("topic %s has no partitions yet", topic.Name)}
 	}
-	// Uncommitted: what others write in transactions to the topic moves the end as soon as it is there.
-	answer, err := s.admin.ListOffsets(ctx, asked, ck.SetAdminIsolationLevel(ck.IsolationLevelReadUncommitted), patience(ctx))
-	if err != nil {
-		return nil, err
+	partitions := make([]rdkafka.Standing, len(topic.Partitions))
+	for i := range partitions {
+		partitions[i] = rdkafka.Standing{Topic: topic.Name, Number: int32(i)}
 	}
-	found := make([]int64, len(topic.Partitions))
-	answered := 0
-	for at, one := range answer.ResultInfos { // nothing can be looked up in it: its keys hold pointers
-		if one.Error.Code() != ck.ErrNoError {
-			return nil, one.Error
-		}
-		if at.Partition >= 0 && int(at.Partition) < len(found) {
-			found[at.Partition] = int64(one.Offset)
-			answered++
-		}
-	}
-	if answered == 0 || answered != len(found) {
-		return nil, transientError{fmt.Errorf("got the offsets of %d of %s of topic %s", answered, counted(len(found), "partition"), topic.Name)}
-	}
-	return found, nil
+	return (&rdkafka.Offsets{Admin: s.admin}).List(ctx, partitions, wanted)
 }
