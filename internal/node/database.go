@@ -57,7 +57,7 @@ type CheckOptions struct {
 // engineOf is the only place that tells the kinds apart.
 func engineOf(cfg *config.Config, p config.Pipeline) engine {
 	if p.MySQL.Flavour != "" {
-		return mysqlEngine{p.MySQL, cfg.NodeNumber()}
+		return mysqlEngine{p.MySQL, cfg.NodeNumber(), cfg.DataDir}
 	}
 	return postgresEngine{p.Postgres}
 }
@@ -87,13 +87,16 @@ func (postgresEngine) slots() bool { return true }
 
 type mysqlEngine struct {
 	cfg    mysql.Config
-	number int // of the node
+	number int    // of the node
+	folder string // for what it puts aside
 }
 
 // open gives each node a server id of its own: while one takes over from another, both read.
 func (e mysqlEngine) open(o openOptions) (follower, error) {
 	e.cfg.ServerID += uint32(e.number)
-	return mysql.New(e.cfg, mysql.Options(o))
+	return mysql.New(e.cfg, mysql.Options{
+		Pipeline: o.Pipeline, Application: o.Application, Node: o.Node, Selector: o.Selector, Logger: o.Logger, Folder: e.folder,
+	})
 }
 
 func (e mysqlEngine) check(ctx context.Context, sel source.Selector, o CheckOptions) []kafkasync.Finding {

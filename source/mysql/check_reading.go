@@ -127,7 +127,7 @@ func (c *checkup) checkpoint(ctx context.Context, server *session, end place) pl
 // checkTransactions looks for what makes a transaction cost memory, or wait.
 func (c *checkup) checkTransactions(ctx context.Context) {
 	if c.server.on("binlog_transaction_compression") {
-		c.Hintf("M25", "a node holds a transaction's compressed form in memory, and up to 64 MB more while it unpacks it", "",
+		c.Hintf("M25", "a node puts a transaction's compressed form aside in data_dir until it is read to its end, one at a time; MySQL lets none have more than 1 GiB", "",
 			"transactions are compressed in the log")
 	}
 	c.Okf("M25", "transactions are not compressed in the log, or row by row")

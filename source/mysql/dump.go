@@ -25,15 +25,16 @@ const netWriteTimeout = time.Hour
 // dump is a server's log on its way to us, through a queue that is bounded in bytes. The library's BinlogSyncer would
 // need several times the memory of a large compressed transaction, since its buffer doubles as it grows.
 type dump struct {
-	line  *line
-	conn  *client.Conn
-	queue *queue
-	ended chan struct{} // closed once nobody reads the connection
+	line   *line
+	conn   *client.Conn
+	queue  *queue
+	folder string        // for compressed transactions
+	ended  chan struct{} // closed once nobody reads the connection
 }
 
 // startDump asks the server for its log from a place on. The end of ctx does not end it once it has begun.
 func (s *Source) startDump(ctx context.Context, from server, at place) (*dump, error) {
-	d := &dump{line: new(line), queue: newQueue(queueBytes), ended: make(chan struct{})}
+	d := &dump{line: new(line), queue: newQueue(queueBytes), folder: s.folder, ended: make(chan struct{})}
 	d.line.limit.Store(int64(connectTimeout))
 	stop := context.AfterFunc(ctx, d.line.close)
 	err := s.begin(ctx, d, from, at)
@@ -144,7 +145,7 @@ func (d *dump) run() {
 }
 
 func (d *dump) receive() error {
-	p := packet{room: d.queue.reserve, memory: d.queue.memory}
+	p := packet{room: d.queue.reserve, memory: d.queue.memory, aside: func() (*spool, error) { return newSpool(d.folder) }}
 	defer p.drop()
 	checksums := false
 	for {

@@ -10,21 +10,15 @@ import (
 // event is one event of the log, as the server sent it.
 type event struct {
 	header replication.EventHeader
-	raw    []byte  // with the header, without a checksum
-	more   *mapped // of a compressed transaction: what follows raw
+	raw    []byte // with the header, without a checksum
+	more   *spool // of a compressed transaction: what follows raw
 }
 
 // body is what stands behind the header.
 func (e *event) body() []byte { return e.raw[replication.EventHeaderSize:] }
 
 // size is how many bytes the event holds.
-func (e *event) size() int {
-	n := len(e.raw)
-	for _, c := range e.more.parts() {
-		n += len(c)
-	}
-	return n
-}
+func (e *event) size() int { return len(e.raw) + e.more.size() }
 
 // announced is the size that the event came with, which its checksum, or what was let go of, may be a part of.
 func (e *event) announced() int { return int(e.header.EventSize) }

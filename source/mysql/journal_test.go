@@ -176,7 +176,7 @@ func sent(t *testing.T, p *packet, kind replication.EventType, body []byte, bite
 
 // roomy is a packet for which there is always room.
 func roomy() packet {
-	return packet{room: func(int) error { return nil }, memory: newQueue(0).memory}
+	return packet{room: func(int) error { return nil }, memory: newQueue(0).memory, aside: func() (*spool, error) { return newSpool("") }}
 }
 
 func TestPacketsOfAnySizeAreReceivedInBites(t *testing.T) {
@@ -212,26 +212,6 @@ func TestPacketsOfAnySizeAreReceivedInBites(t *testing.T) {
 			}
 			p = roomy()
 		}
-	}
-}
-
-func TestWhatWasReadOfACompressedTransactionIsLetGo(t *testing.T) {
-	m := newMapped()
-	for left := 3 * piece; left > 0; {
-		took, err := m.fill(make([]byte, left), left)
-		if err != nil {
-			t.Fatal(err)
-		}
-		left -= took
-	}
-	for _, step := range []struct{ read, pieces int }{{1, 3}, {piece - 1, 3}, {1, 2}, {piece, 1}} {
-		if _, err := io.CopyN(io.Discard, m, int64(step.read)); err != nil || len(m.held.left) != step.pieces {
-			t.Errorf("after %d bytes more: got %d pieces and %v, want %d", step.read, len(m.held.left), err, step.pieces)
-		}
-	}
-	m.free()
-	if n, err := m.Read(make([]byte, 1)); n > 0 || !errors.Is(err, io.EOF) {
-		t.Errorf("freed: read %d bytes and got %v, want the end", n, err)
 	}
 }
 

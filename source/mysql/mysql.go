@@ -26,6 +26,7 @@ type Options struct {
 	Node        string // that reads; "" if it is alone
 	Selector    source.Selector
 	Logger      *slog.Logger
+	Folder      string // which must exist, for files that end with the process; "": the system's
 }
 
 // Source is one MySQL or MariaDB whose log is followed.
@@ -38,6 +39,7 @@ type Source struct {
 	node        string
 	// takes is for how long the server waits for us to take what it sends.
 	takes    time.Duration
+	folder   string
 	selector source.Selector
 	log      *slog.Logger
 	tables   atomic.Pointer[[]string]
@@ -53,7 +55,7 @@ func New(cfg Config, o Options) (*Source, error) {
 		return nil, errors.New("mysql source: a selector and a logger must be set")
 	}
 	return &Source{
-		cfg: cfg, to: to, pipeline: o.Pipeline, application: o.Application, node: o.Node, takes: netWriteTimeout, selector: o.Selector, log: o.Logger,
+		cfg: cfg, to: to, pipeline: o.Pipeline, application: o.Application, node: o.Node, takes: netWriteTimeout, folder: o.Folder, selector: o.Selector, log: o.Logger,
 	}, nil
 }
 

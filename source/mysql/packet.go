@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"runtime/debug"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
 	"github.com/go-mysql-org/go-mysql/replication"
@@ -15,17 +14,16 @@ const (
 	// maxEvent is what MySQL allows an event to be, and what comes around it.
 	maxEvent  = 1<<30 + 1<<20
 	maxAnswer = 64 << 10 // of the server, in place of an event
-	// largePayload is what is worth a collection: garbage that is there already would lie beside it for as long as it comes.
-	largePayload = 16 << 20
 )
 
 // packet takes what the server sends, a packet at a time, into memory that is as large as it has to be: the event at its
 // beginning says its size.
 type packet struct {
-	room   func(size int) error  // waits until an event of that size may come
-	memory func(size int) []byte // for so many bytes of it, or more
-	status []byte                // the first byte, and all of what is no event
-	head   []byte                // the event's header while it comes
+	room   func(size int) error   // waits until an event of that size may come
+	memory func(size int) []byte  // for so many bytes of it, or more
+	aside  func() (*spool, error) // for more of it than a piece
+	status []byte                 // the first byte, and all of what is no event
+	head   []byte                 // the event's header while it comes
 	event  event
 	left   int // bytes of the event to come
 	err    error
@@ -101,12 +99,11 @@ func (p *packet) fill(b []byte) (took int, err error) {
 		*raw = append(*raw, b[:took]...)
 	} else {
 		if p.event.more == nil {
-			if p.left > largePayload {
-				debug.FreeOSMemory()
+			if p.event.more, err = p.aside(); err != nil {
+				return 0, err
 			}
-			p.event.more = newMapped()
 		}
-		took, err = p.event.more.fill(b, p.left)
+		took, err = p.event.more.Write(b)
 	}
 	p.left -= took
 	return took, err
@@ -125,7 +122,11 @@ func (p *packet) take(checksum bool) (event, error) {
 	if !checksum || e.header.EventType == replication.FORMAT_DESCRIPTION_EVENT {
 		return e, nil
 	}
-	return e, e.verify()
+	if err := e.verify(); err != nil {
+		e.more.free()
+		return event{}, err
+	}
+	return e, nil
 }
 
 // verify compares the checksum, which is the last four bytes, and cuts it off.
@@ -134,12 +135,12 @@ func (e *event) verify() error {
 	if left < replication.EventHeaderSize {
 		return errors.New("an event is shorter than its header and its checksum")
 	}
-	sum, said := uint32(0), make([]byte, 0, replication.BinlogChecksumLength)
-	for _, p := range append([][]byte{e.raw}, e.more.parts()...) {
-		n := min(left, len(p))
-		sum, said = crc32.Update(sum, crc32.IEEETable, p[:n]), append(said, p[n:]...) // it may begin in the piece before the last
-		left -= n
+	here := min(left, len(e.raw))
+	sum, rest, err := e.more.sum(crc32.ChecksumIEEE(e.raw[:here]), left-here)
+	if err != nil {
+		return err
 	}
+	said := append(e.raw[here:len(e.raw):len(e.raw)], rest...) // it may begin in the one and end in the other
 	if sum != binary.LittleEndian.Uint32(said) {
 		return fmt.Errorf("the checksum of %s of %d bytes does not fit: it was damaged on its way or in its file", e.header.EventType, e.size())
 	}

@@ -23,9 +23,9 @@ const (
 )
 
 // payload is a transaction that the server has compressed. It is read as a stream, so that it takes
-// the memory of what came over the wire, a window, and one event.
+// the memory of a piece of what came over the wire, a window, and one event.
 type payload struct {
-	wire *mapped // what came over the wire
+	wire *spool // what came over the wire
 	zstd *zstd.Decoder
 	next *event // read, and not taken yet
 	buf  []byte // the next event's: garbage of many would take as much again as what came over the wire
