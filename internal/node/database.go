@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"log/slog"
+	"path/filepath"
 
 	"github.com/kafkasync/kafkasync"
 	"github.com/kafkasync/kafkasync/config"
@@ -57,7 +58,7 @@ type CheckOptions struct {
 // engineOf is the only place that tells the kinds apart.
 func engineOf(cfg *config.Config, p config.Pipeline) engine {
 	if p.MySQL.Flavour != "" {
-		return mysqlEngine{p.MySQL, cfg.NodeNumber(), cfg.DataDir}
+		return mysqlEngine{p.MySQL, cfg.NodeNumber(), filepath.Join(cfg.DataDir, cfg.NodeID)}
 	}
 	return postgresEngine{p.Postgres}
 }
@@ -88,7 +89,7 @@ func (postgresEngine) slots() bool { return true }
 type mysqlEngine struct {
 	cfg    mysql.Config
 	number int    // of the node
-	folder string // for what it puts aside
+	folder string // of the node, for what it puts aside
 }
 
 // open gives each node a server id of its own: while one takes over from another, both read.

@@ -3,6 +3,7 @@ package node
 import (
 	"log/slog"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -36,7 +37,7 @@ func TestADatabaseWithoutSlotsBeginsAnewAtThePresent(t *testing.T) {
 }
 
 func TestThePipelineDecidesTheKindOfItsSource(t *testing.T) {
-	cfg := &config.Config{Name: "sync", NodeID: "c", Cluster: config.Cluster{Nodes: []config.Node{{ID: "a"}, {ID: "b"}, {ID: "c"}}}}
+	cfg := &config.Config{Name: "sync", NodeID: "c", DataDir: "data", Cluster: config.Cluster{Nodes: []config.Node{{ID: "a"}, {ID: "b"}, {ID: "c"}}}}
 	rules, err := route.New("shop", []route.Rule{{Match: "shop.*", Topic: "{table}"}}, route.Encoding{})
 	if err != nil {
 		t.Fatal(err)
@@ -49,6 +50,9 @@ func TestThePipelineDecidesTheKindOfItsSource(t *testing.T) {
 		t.Errorf("got %T, want a Postgres", s)
 	}
 	kind = engineOf(cfg, config.Pipeline{MySQL: mysql.Config{Flavour: mysql.MariaDB, URL: "mysql://cdc@db/", ServerID: 7400}})
+	if of, _ := kind.(mysqlEngine); of.folder != filepath.Join("data", "c") {
+		t.Errorf("got the folder %q, want that of the node", of.folder)
+	}
 	if s, err := kind.open(o); err != nil || kind.slots() {
 		t.Errorf("got %v, slots %t, want a MariaDB without slots", err, kind.slots())
 	} else if _, ok := s.(*mysql.Source); !ok {

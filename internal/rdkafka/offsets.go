@@ -32,13 +32,7 @@ type Offsets struct {
 
 // AdminConfig are the settings of the client that asks: a user's properties, under what has to be.
 func AdminConfig(clientID string, brokers []string, properties map[string]string) *ck.ConfigMap {
-	m := ck.ConfigMap{
-		"client.id": clientID, "reconnect.backoff.max.ms": "1000", "enable.metrics.push": "false",
-		// To all brokers, not only to those that there is a question for. For one that is away, a question that
-		// waits for it would else have each failed connection followed by another one at once, 16,000 a second:
-		// rd_kafka_broker_get_async asks for a connection whenever a broker's state changes, and that it fails is a change.
-		"enable.sparse.connections": "false",
-	}
+	m := ck.ConfigMap{"client.id": clientID, "reconnect.backoff.max.ms": "1000", "enable.metrics.push": "false"}
 	for name, value := range properties {
 		m[name] = value
 	}
@@ -46,6 +40,10 @@ func AdminConfig(clientID string, brokers []string, properties map[string]string
 		"bootstrap.servers":        strings.Join(brokers, ","),
 		"allow.auto.create.topics": "false",
 		"log_level":                "0", // what matters comes as an error
+		// To all brokers, not only to those that there is a question for. For one that is away, a question that
+		// waits for it would else have each failed connection followed by another one at once, 16,000 a second:
+		// rd_kafka_broker_get_async asks for a connection whenever a broker's state changes, and that it fails is a change.
+		"enable.sparse.connections": "false",
 	})
 	return &m
 }

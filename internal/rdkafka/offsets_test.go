@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -127,7 +128,7 @@ func TestOffsetsThatNoBrokerHasToldAreAnError(t *testing.T) {
 	cluster.Close()
 	var failed ck.Error
 	ends, err := o.List(late{t.Context(), time.Now().Add(200 * time.Millisecond)}, partitions, ck.LatestOffsetSpec)
-	if !errors.As(err, &failed) || failed.Code() != ck.ErrTimedOut {
+	if !errors.As(err, &failed) || failed.Code() != ck.ErrTimedOut || !strings.Contains(err.Error(), "have not answered") {
 		t.Errorf("got the ends %d, %v, want that it timed out", ends, err)
 	}
 }

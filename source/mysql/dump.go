@@ -145,11 +145,14 @@ func (d *dump) run() {
 }
 
 func (d *dump) receive() error {
-	p := packet{room: d.queue.reserve, memory: d.queue.memory, aside: func() (*spool, error) { return newSpool(d.folder) }}
+	p := packet{room: d.queue.reserve, memory: d.queue.memory, aside: func(size int) (*spool, error) { return newSpool(d.folder, size) }}
 	defer p.drop()
 	checksums := false
 	for {
 		if err := d.conn.ReadPacketTo(&p); err != nil {
+			if p.err != nil {
+				return p.err
+			}
 			return err
 		}
 		switch {
@@ -200,6 +203,7 @@ func (d *dump) close() {
 	d.queue.close()
 	d.line.close()
 	<-d.ended
+	d.queue.free()
 }
 
 // dumpFault says why the log has ended.

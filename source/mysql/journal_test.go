@@ -176,7 +176,7 @@ func sent(t *testing.T, p *packet, kind replication.EventType, body []byte, bite
 
 // roomy is a packet for which there is always room.
 func roomy() packet {
-	return packet{room: func(int) error { return nil }, memory: newQueue(0).memory, aside: func() (*spool, error) { return newSpool("") }}
+	return packet{room: func(int) error { return nil }, memory: newQueue(0).memory, aside: func(size int) (*spool, error) { return newSpool("", size) }}
 }
 
 func TestPacketsOfAnySizeAreReceivedInBites(t *testing.T) {

@@ -19,18 +19,25 @@ const (
 // packet takes what the server sends, a packet at a time, into memory that is as large as it has to be: the event at its
 // beginning says its size.
 type packet struct {
-	room   func(size int) error   // waits until an event of that size may come
-	memory func(size int) []byte  // for so many bytes of it, or more
-	aside  func() (*spool, error) // for more of it than a piece
-	status []byte                 // the first byte, and all of what is no event
-	head   []byte                 // the event's header while it comes
+	room   func(size int) error           // waits until an event of that size may come
+	memory func(size int) []byte          // for so many bytes of it, or more
+	aside  func(size int) (*spool, error) // for so many bytes more of it, where it is larger than a piece
+	status []byte                         // the first byte, and all of what is no event
+	head   []byte                         // the event's header while it comes
 	event  event
-	left   int // bytes of the event to come
-	err    error
+	left   int   // bytes of the event to come
+	err    error // what Write has failed with: the library makes text of it
 }
 
 // Write takes the next bytes.
-func (p *packet) Write(b []byte) (int, error) {
+func (p *packet) Write(b []byte) (n int, err error) {
+	if n, err = p.write(b); err != nil {
+		p.err = err
+	}
+	return n, err
+}
+
+func (p *packet) write(b []byte) (int, error) {
 	n := len(b)
 	if len(p.status) == 0 && n > 0 {
 		p.status, b = append(p.status, b[0]), b[1:]
@@ -99,7 +106,7 @@ func (p *packet) fill(b []byte) (took int, err error) {
 		*raw = append(*raw, b[:took]...)
 	} else {
 		if p.event.more == nil {
-			if p.event.more, err = p.aside(); err != nil {
+			if p.event.more, err = p.aside(p.left); err != nil {
 				return 0, err
 			}
 		}

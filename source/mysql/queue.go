@@ -132,12 +132,19 @@ func (q *queue) end(err error) {
 	signal(q.filled)
 }
 
-// close lets go of who waits for room, and of what is here. It is called once.
+// close lets go of who waits for room. It is called once.
 func (q *queue) close() {
 	close(q.closed)
 	q.end(errClosed)
+}
+
+// free lets go of what is here, once nobody pushes or pops any more.
+func (q *queue) free() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	for i := range q.events {
+		q.events[i].more.free()
+	}
 	q.events, q.head = nil, 0
 }
 

@@ -6,6 +6,7 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
+	"syscall"
 
 	"github.com/kafkasync/kafkasync"
 )
@@ -18,25 +19,50 @@ const piece = 1 << 20
 // read within half a minute is not written to a disk. One that is dropped without free goes with its garbage. A nil spool is empty.
 type spool struct {
 	file     *os.File
+	folder   string
 	from, to int64 // what was not read
 }
 
-// newSpool makes one in a folder; "" is the system's for such files.
-func newSpool(folder string) (*spool, error) {
+// spared is what a spool leaves free: the node's own log lies on the same disk, and a node that cannot write it ends.
+const spared = 256 << 20
+
+// newSpool makes one in a folder, for so many bytes; "" is the system's for such files.
+func newSpool(folder string, size int) (*spool, error) {
+	if folder == "" {
+		folder = os.TempDir()
+	}
+	if err := hasRoom(folder, int64(size)+spared); err != nil {
+		return nil, spoolFault(folder, err)
+	}
 	file, err := os.CreateTemp(folder, "kafkasync-transaction-")
 	if err != nil {
-		return nil, spoolFault(err)
+		return nil, spoolFault(folder, err)
 	}
 	if err := os.Remove(file.Name()); err != nil {
-		return nil, spoolFault(errors.Join(err, file.Close()))
+		return nil, spoolFault(folder, errors.Join(err, file.Close()))
 	}
-	return &spool{file: file}, nil
+	return &spool{file: file, folder: folder}, nil
 }
 
-func spoolFault(err error) error {
+func hasRoom(folder string, size int64) error {
+	var disk syscall.Statfs_t
+	if err := syscall.Statfs(folder, &disk); err != nil {
+		return err
+	}
+	if free := int64(disk.Bavail) * disk.Bsize; free < size {
+		return fmt.Errorf("it has %d MB free, and needs %d", free>>20, size>>20)
+	}
+	return nil
+}
+
+func spoolFault(folder string, err error) error {
+	var file *os.PathError
+	if errors.As(err, &file) {
+		err = file.Err // the name is another one each time, and so the text would be
+	}
 	return &kafkasync.Fault{
-		Class: kafkasync.Wait, What: "a compressed transaction cannot be put aside, as has to be until it is read to its end", Err: err,
-		Fix: "make room in data_dir: MySQL compresses transactions up to a size of 1 GiB",
+		Class: kafkasync.Wait, What: "a compressed transaction cannot be put aside in " + folder + ", as has to be until it is read to its end", Err: err,
+		Fix: "see that data_dir can be written to, and has room: MySQL compresses transactions up to a size of 1 GiB",
 	}
 }
 
@@ -45,7 +71,7 @@ func (s *spool) Write(b []byte) (int, error) {
 	n, err := s.file.WriteAt(b, s.to)
 	s.to += int64(n)
 	if err != nil {
-		return n, spoolFault(err)
+		return n, spoolFault(s.folder, err)
 	}
 	return n, nil
 }

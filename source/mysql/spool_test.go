@@ -5,6 +5,7 @@ import (
 	"errors"
 	"hash/crc32"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,12 +13,17 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"github.com/go-mysql-org/go-mysql/client"
+	"github.com/go-mysql-org/go-mysql/mysql"
+	wirepacket "github.com/go-mysql-org/go-mysql/packet"
+	"github.com/go-mysql-org/go-mysql/replication"
+
 	"github.com/kafkasync/kafkasync"
 )
 
 func TestASpoolKeepsWhatItGetsAndNoFileThatHasAName(t *testing.T) {
 	folder := t.TempDir()
-	s, err := newSpool(folder)
+	s, err := newSpool(folder, 200_000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,18 +60,64 @@ func TestASpoolKeepsWhatItGetsAndNoFileThatHasAName(t *testing.T) {
 }
 
 func TestAFolderThatTakesNoSpoolIsWaitedFor(t *testing.T) {
-	_, missing := newSpool(filepath.Join(t.TempDir(), "missing"))
-	file, err := os.Open(os.DevNull) // takes nothing
+	missing := filepath.Join(t.TempDir(), "missing")
+	_, unmade := newSpool(missing, piece)
+	_, huge := newSpool(t.TempDir(), 1<<60)
+	file, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	full := &spool{file: file}
+	full := &spool{file: file, folder: "/dev"}
 	defer full.free()
 	_, unwritten := full.Write([]byte{1})
-	for name, err := range map[string]error{"missing": missing, "full": unwritten} {
+	for _, c := range []struct {
+		name string
+		err  error
+		says string
+	}{
+		{"missing", unmade, "in " + missing + ","},
+		{"too small", huge, "MB free, and needs"},
+		{"full", unwritten, "no space left on device"},
+		{"missing, while a packet comes", received(t, missing), "in " + missing + ","},
+	} {
 		var fault *kafkasync.Fault
-		if !errors.As(err, &fault) || fault.Class != kafkasync.Wait || !strings.Contains(fault.Fix, "data_dir") {
-			t.Errorf("%s: got %v, want to wait, and to be told of data_dir", name, err)
+		if !errors.As(c.err, &fault) || fault.Class != kafkasync.Wait || !strings.Contains(c.err.Error(), c.says) {
+			t.Errorf("%s: got %v, want to wait, and to hear %q", c.name, c.err, c.says)
 		}
+	}
+}
+
+// received is what comes of a compressed transaction that does not fit a piece.
+func received(t *testing.T, folder string) error {
+	t.Helper()
+	ours, theirs := net.Pipe()
+	d := &dump{conn: &client.Conn{Conn: wirepacket.NewConn(ours)}, queue: newQueue(queueBytes), folder: folder}
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		raw := made(t, replication.TRANSACTION_PAYLOAD_EVENT, 0, make([]byte, 2*piece)).raw
+		n := 1 + len(raw)
+		head := []byte{byte(n), byte(n >> 8), byte(n >> 16), 0, mysql.OK_HEADER} // its size, its number, and that all is well
+		if _, err := theirs.Write(append(head, raw...)); err == nil {
+			t.Error("all of it was taken")
+		}
+	}()
+	err := d.receive()
+	_ = ours.Close()
+	<-sent
+	return err
+}
+
+func TestWhatIsClosedHasNoSpoolLeft(t *testing.T) {
+	q := newQueue(queueBytes)
+	s, err := newSpool("", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.push(event{more: s})
+	q.close()
+	q.free()
+	if s.file != nil {
+		t.Error("the file of a transaction that nobody has read is open")
 	}
 }

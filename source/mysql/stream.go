@@ -164,7 +164,10 @@ func (s *stream) Close() error {
 		s.cancel()
 		s.dump.close()
 		s.monitor.wait()
-		s.waiting = nil
+		if s.waiting != nil {
+			s.waiting.more.free()
+			s.waiting = nil
+		}
 		s.journal.letGo()
 	})
 	return nil
