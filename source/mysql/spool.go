@@ -7,8 +7,6 @@ import (
 	"io"
 	"os"
 	"syscall"
-
-	"github.com/kafkasync/kafkasync"
 )
 
 // piece is how much of a compressed transaction is in memory.
@@ -16,64 +14,84 @@ const piece = 1 << 20
 
 // spool is what follows the first piece of a compressed transaction, which may have a gigabyte: a file without a name,
 // which ends with the process at the latest. The system holds it in memory for as long as it has some to spare, and what is
-// read within half a minute is not written to a disk. One that is dropped without free goes with its garbage. A nil spool is empty.
+// read within half a minute is not written to a disk. Where the disk has no room for it, or fails, it is in memory alone: a
+// node that leads must not wait for a disk while another one could go on. One that is dropped without free goes with its
+// garbage. A nil spool is empty.
 type spool struct {
 	file     *os.File
-	folder   string
+	moved    bool  // to memory
 	from, to int64 // what was not read
 }
 
-// spared is what a spool leaves free: the node's own log lies on the same disk, and a node that cannot write it ends.
-const spared = 256 << 20
+const (
+	spoolName = "kafkasync-transaction-"
+	// spared is what is left free of a disk: the node's own log lies on it, and a node that cannot write that ends.
+	spared = 256 << 20
+)
 
 // newSpool makes one in a folder, for so many bytes; "" is the system's for such files.
-func newSpool(folder string, size int) (*spool, error) {
+func newSpool(folder string, size int) (s *spool, err error) {
 	if folder == "" {
 		folder = os.TempDir()
 	}
-	if err := hasRoom(folder, int64(size)+spared); err != nil {
-		return nil, spoolFault(folder, err)
+	s = new(spool)
+	if hasRoom(folder, uint64(size)+spared) {
+		s.file, err = nameless(folder)
 	}
-	file, err := os.CreateTemp(folder, "kafkasync-transaction-")
+	if s.file == nil {
+		s.moved = true
+		s.file, err = unwritten()
+	}
 	if err != nil {
-		return nil, spoolFault(folder, err)
+		return nil, fmt.Errorf("putting a compressed transaction aside: %w", err)
+	}
+	return s, nil
+}
+
+func hasRoom(folder string, size uint64) bool {
+	var disk syscall.Statfs_t
+	return syscall.Statfs(folder, &disk) == nil && disk.Bavail*uint64(disk.Bsize) >= size
+}
+
+// nameless makes a file in a folder that nobody else can open.
+func nameless(folder string) (*os.File, error) {
+	file, err := os.CreateTemp(folder, spoolName)
+	if err != nil {
+		return nil, err
 	}
 	if err := os.Remove(file.Name()); err != nil {
-		return nil, spoolFault(folder, errors.Join(err, file.Close()))
+		return nil, errors.Join(err, file.Close())
 	}
-	return &spool{file: file, folder: folder}, nil
-}
-
-func hasRoom(folder string, size int64) error {
-	var disk syscall.Statfs_t
-	if err := syscall.Statfs(folder, &disk); err != nil {
-		return err
-	}
-	if free := int64(disk.Bavail) * disk.Bsize; free < size {
-		return fmt.Errorf("it has %d MB free, and needs %d", free>>20, size>>20)
-	}
-	return nil
-}
-
-func spoolFault(folder string, err error) error {
-	var file *os.PathError
-	if errors.As(err, &file) {
-		err = file.Err // the name is another one each time, and so the text would be
-	}
-	return &kafkasync.Fault{
-		Class: kafkasync.Wait, What: "a compressed transaction cannot be put aside in " + folder + ", as has to be until it is read to its end", Err: err,
-		Fix: "see that data_dir can be written to, and has room: MySQL compresses transactions up to a size of 1 GiB",
-	}
+	return file, nil
 }
 
 // Write adds what comes.
-func (s *spool) Write(b []byte) (int, error) {
-	n, err := s.file.WriteAt(b, s.to)
+func (s *spool) Write(b []byte) (n int, err error) {
+	n, err = s.file.WriteAt(b, s.to)
+	if err != nil && !s.moved {
+		if err = s.move(); err == nil {
+			n, err = s.file.WriteAt(b, s.to)
+		}
+	}
 	s.to += int64(n)
 	if err != nil {
-		return n, spoolFault(s.folder, err)
+		return n, fmt.Errorf("putting a compressed transaction aside: %w", err)
 	}
 	return n, nil
+}
+
+// move takes what is here into memory.
+func (s *spool) move() error {
+	file, err := unwritten()
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(io.NewOffsetWriter(file, s.from), io.NewSectionReader(s.file, s.from, s.to-s.from)); err != nil {
+		return errors.Join(err, file.Close())
+	}
+	_ = s.file.Close()
+	s.file, s.moved = file, true
+	return nil
 }
 
 // Read reads on.

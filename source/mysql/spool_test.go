@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"testing/iotest"
 
@@ -17,8 +16,6 @@ import (
 	"github.com/go-mysql-org/go-mysql/mysql"
 	wirepacket "github.com/go-mysql-org/go-mysql/packet"
 	"github.com/go-mysql-org/go-mysql/replication"
-
-	"github.com/kafkasync/kafkasync"
 )
 
 func TestASpoolKeepsWhatItGetsAndNoFileThatHasAName(t *testing.T) {
@@ -59,39 +56,58 @@ func TestASpoolKeepsWhatItGetsAndNoFileThatHasAName(t *testing.T) {
 	}
 }
 
-func TestAFolderThatTakesNoSpoolIsWaitedFor(t *testing.T) {
-	missing := filepath.Join(t.TempDir(), "missing")
-	_, unmade := newSpool(missing, piece)
-	_, huge := newSpool(t.TempDir(), 1<<60)
-	file, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
-	if err != nil {
+func TestWhatADiskDoesNotTakeIsInMemory(t *testing.T) {
+	open := func(path string, flags int) *spool {
+		file, err := os.OpenFile(path, flags, 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &spool{file: file}
+	}
+	made := func(folder string, size int) *spool {
+		s, err := newSpool(folder, size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	begun := filepath.Join(t.TempDir(), "begun")
+	if err := os.WriteFile(begun, []byte("0123456789"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	full := &spool{file: file, folder: "/dev"}
-	defer full.free()
-	_, unwritten := full.Write([]byte{1})
+	broken := open(begun, os.O_RDONLY)
+	broken.from, broken.to = 2, 10
 	for _, c := range []struct {
-		name string
-		err  error
-		says string
+		name  string
+		s     *spool
+		moved bool
+		want  string
 	}{
-		{"missing", unmade, "in " + missing + ","},
-		{"too small", huge, "MB free, and needs"},
-		{"full", unwritten, "no space left on device"},
-		{"missing, while a packet comes", received(t, missing), "in " + missing + ","},
+		{"there is room", made(t.TempDir(), piece), false, "abc"},
+		{"the folder is missing", made(filepath.Join(t.TempDir(), "missing"), piece), true, "abc"},
+		{"there is not enough room", made(t.TempDir(), 1<<60), true, "abc"},
+		{"there is no room any more", open("/dev/full", os.O_RDWR), true, "abc"},
+		{"it can be written to no more", broken, true, "23456789abc"},
 	} {
-		var fault *kafkasync.Fault
-		if !errors.As(c.err, &fault) || fault.Class != kafkasync.Wait || !strings.Contains(c.err.Error(), c.says) {
-			t.Errorf("%s: got %v, want to wait, and to hear %q", c.name, c.err, c.says)
+		if _, err := io.WriteString(c.s, "abc"); err != nil {
+			t.Errorf("%s: %v", c.name, err)
 		}
+		got, err := io.ReadAll(c.s)
+		if string(got) != c.want || err != nil || c.s.moved != c.moved {
+			t.Errorf("%s: got %q, %v, in memory %t, want %q, %t", c.name, got, err, c.s.moved, c.want, c.moved)
+		}
+		c.s.free()
 	}
 }
 
-// received is what comes of a compressed transaction that does not fit a piece.
-func received(t *testing.T, folder string) error {
-	t.Helper()
+// The library makes text of what receiving fails with.
+func TestWhyNothingMoreIsReceivedIsKept(t *testing.T) {
 	ours, theirs := net.Pipe()
-	d := &dump{conn: &client.Conn{Conn: wirepacket.NewConn(ours)}, queue: newQueue(queueBytes), folder: folder}
+	d := &dump{conn: &client.Conn{Conn: wirepacket.NewConn(ours)}, queue: newQueue(queueBytes)}
+	if err := d.queue.reserve(1); err != nil {
+		t.Fatal(err)
+	}
+	d.queue.close()
 	sent := make(chan struct{})
 	go func() {
 		defer close(sent)
@@ -102,10 +118,13 @@ func received(t *testing.T, folder string) error {
 			t.Error("all of it was taken")
 		}
 	}()
-	err := d.receive()
-	_ = ours.Close()
+	if err := d.receive(); !errors.Is(err, errClosed) {
+		t.Errorf("got %v, want that the stream was closed", err)
+	}
+	if err := ours.Close(); err != nil {
+		t.Error(err)
+	}
 	<-sent
-	return err
 }
 
 func TestWhatIsClosedHasNoSpoolLeft(t *testing.T) {
