@@ -60,7 +60,7 @@ func mayImport() map[string][]string {
 
 		// Adapters: one outside system each, and never one another.
 		"source/postgres": {".", "source", "source/findings", pgx, "github.com/jackc/pglogrepl"},
-		"source/mysql":    {".", "source", "source/findings", "internal/gtid", gomysql, "github.com/klauspost/compress/zstd", "golang.org/x/text"},
+		"source/mysql":    {".", "source", "source/findings", "internal/gtid", gomysql, "github.com/klauspost/compress/zstd", "golang.org/x/sys/unix", "golang.org/x/text"},
 		"sink/kafka":      {".", "sink", "internal/rdkafka", kafka},
 		"raftstate":       {".", "source", "internal/glob", raft, "go.etcd.io/bbolt"},
 
