@@ -10,7 +10,7 @@ import (
 	"github.com/kafkasync/kafkasync/source"
 )
 
-// stream is one open log. The library's goroutine fills the queue, whoever calls Next
+// stream is one open log. The dump's goroutine fills the queue, whoever calls Next
 // empties it, and the monitor looks at the server beside them.
 type stream struct {
 	source   *Source
