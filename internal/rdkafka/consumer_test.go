@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kfake"
-
 	"github.com/kafkasync/kafkasync"
 	"github.com/kafkasync/kafkasync/internal/rdkafka"
 )
@@ -18,11 +16,7 @@ import (
 // filled returns the address of a broker whose topic products has n records in each of two partitions.
 func filled(t *testing.T, n int) string {
 	t.Helper()
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(2, "products"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Close)
+	cluster := broker(t, 2)
 	brokers := strings.Join(cluster.ListenAddrs(), ",")
 	p := open(t, map[string]string{"bootstrap.servers": brokers})
 	products := topic(t, p)

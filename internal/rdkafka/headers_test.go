@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/twmb/franz-go/pkg/kfake"
-
 	"github.com/kafkasync/kafkasync"
 	"github.com/kafkasync/kafkasync/internal/rdkafka"
 )
@@ -45,11 +43,7 @@ func textOf(headers []kafkasync.Header) []string {
 }
 
 func TestNoRecordHasTheHeadersOfAnother(t *testing.T) {
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(2, "products"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Close)
+	cluster := broker(t, 2)
 	brokers := strings.Join(cluster.ListenAddrs(), ",")
 	p := open(t, map[string]string{"bootstrap.servers": brokers, "enable.idempotence": "true"})
 	products := topic(t, p)

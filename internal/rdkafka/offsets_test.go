@@ -11,7 +11,6 @@ import (
 	"time"
 
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
-	"github.com/twmb/franz-go/pkg/kfake"
 
 	"github.com/kafkasync/kafkasync/internal/rdkafka"
 )
@@ -63,11 +62,7 @@ func counted(t *testing.T, brokers []string) (*ck.AdminClient, func() int) {
 }
 
 func TestAQuestionThatWaitsForABrokerDoesNotConnectAgainWithoutAPause(t *testing.T) {
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(2, "products"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Close)
+	cluster := broker(t, 2)
 	admin, connects := counted(t, cluster.ListenAddrs())
 	o := &rdkafka.Offsets{Admin: admin}
 	questions := []struct {
@@ -114,11 +109,7 @@ func (l late) Deadline() (time.Time, bool) { return l.says, true }
 
 // librdkafka returns them as a success, with an offset of -1001.
 func TestOffsetsThatNoBrokerHasToldAreAnError(t *testing.T) {
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(2, "products"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Close)
+	cluster := broker(t, 2)
 	admin, _ := counted(t, cluster.ListenAddrs())
 	o := &rdkafka.Offsets{Admin: admin}
 	partitions := []rdkafka.Standing{{Topic: "products", Number: 1}, {Topic: "products", Number: 0}}

@@ -83,12 +83,19 @@ func output(t *testing.T, name string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-func TestCostsComeBackWithTheAcknowledgements(t *testing.T) {
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(3, "products"))
+// broker is one, with the topic products of so many partitions; it can be closed before the test ends.
+func broker(t *testing.T, partitions int32) *kfake.Cluster {
+	t.Helper()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(partitions, "products"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(cluster.Close)
+	return cluster
+}
+
+func TestCostsComeBackWithTheAcknowledgements(t *testing.T) {
+	cluster := broker(t, 3)
 	p := open(t, map[string]string{"bootstrap.servers": strings.Join(cluster.ListenAddrs(), ",")})
 	products := topic(t, p)
 	if count, leaderless, err := p.Partitions(products, 10*time.Second); count != 3 || leaderless != 0 || err != nil {
